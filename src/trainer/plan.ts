@@ -1,0 +1,89 @@
+// The language between the tracer and the backends: static shapes, a closed list of primitives, one table a backend.
+
+import type { DType, Tensor } from "../core/tensor.ts";
+
+/** The dtypes of the graph. A feature of another dtype is cast where it enters. */
+export type GraphDType = Extract<DType, "float32" | "int32" | "bool">;
+
+/**
+ * What a node computes. Operands come first in {@link PlanNode.inputs}; the attributes are here.
+ *
+ * Elementwise primitives broadcast as numpy does. Axes are counted from 0 and never negative.
+ *
+ * - `input`: a tensor fed by name at each run, or (where the plan's `state` names it) kept inside the session
+ * - `const`: a tensor known at trace time
+ * - `neg exp log sqrt tanh erf`: elementwise, float32
+ * - `add sub mul div max`: elementwise over two operands of one dtype (float32; `add sub mul max` int32 as well)
+ * - `compare`: elementwise over two operands of one dtype, gives bool
+ * - `where`: condition (bool), value where true, value where false
+ * - `stopGradient`: the identity without a derivative
+ * - `sum`, `reduceMax`: over `axes` (ascending), which stay with size 1 when `keepDims`
+ * - `reshape`, `transpose` (`out.shape[i] = in.shape[perm[i]]`), `broadcast` (numpy's rules, to `shape`)
+ * - `slice`: `[starts, ends)` on every axis
+ * - `pad`: zeros before and after on every axis
+ * - `concat`: along `axis`
+ * - `gather`: rows of operand 0 at the int32 indices of operand 1: `[...indices.shape, ...table.shape.slice(1)]`
+ * - `scatterAdd`: the adjoint of gather: zeros of `[rows, ...]` with the rows of operand 1 added at the int32 indices of operand 0
+ * - `matmul`: the last two axes, transposed first where `transposeA`, `transposeB` say; the leading axes are equal
+ * - `cast`: to `dtype`; from float32 to int32 toward zero; bool as 0 and 1
+ * - `argmax`: the int32 index of the first greatest element along `axis`, which is removed
+ * - `iota`: int32 counting along `axis` of `shape`
+ */
+export type Op =
+  | { readonly kind: "input"; readonly name: string }
+  | { readonly kind: "const"; readonly value: Tensor<GraphDType> }
+  | { readonly kind: UnaryKind }
+  | { readonly kind: BinaryKind }
+  | { readonly kind: "compare"; readonly relation: Relation }
+  | { readonly kind: "where" }
+  | { readonly kind: "stopGradient" }
+  | { readonly kind: "sum" | "reduceMax"; readonly axes: readonly number[]; readonly keepDims: boolean }
+  | { readonly kind: "reshape" | "broadcast"; readonly shape: readonly number[] }
+  | { readonly kind: "transpose"; readonly perm: readonly number[] }
+  | { readonly kind: "slice"; readonly starts: readonly number[]; readonly ends: readonly number[] }
+  | { readonly kind: "pad"; readonly before: readonly number[]; readonly after: readonly number[] }
+  | { readonly kind: "concat"; readonly axis: number }
+  | { readonly kind: "gather" }
+  | { readonly kind: "scatterAdd"; readonly rows: number }
+  | { readonly kind: "matmul"; readonly transposeA: boolean; readonly transposeB: boolean }
+  | { readonly kind: "cast"; readonly dtype: GraphDType }
+  | { readonly kind: "argmax"; readonly axis: number }
+  | { readonly kind: "iota"; readonly shape: readonly number[]; readonly axis: number };
+
+/** Primitives of one operand. */
+export type UnaryKind = "neg" | "exp" | "log" | "sqrt" | "tanh" | "erf";
+/** Primitives of two operands. */
+export type BinaryKind = "add" | "sub" | "mul" | "div" | "max";
+/** Relations of `compare`. */
+export type Relation = "equal" | "greater" | "greaterEqual";
+/** The name of a primitive. */
+export type OpKind = Op["kind"];
+
+/** One computed value. */
+export interface PlanNode {
+  /** Its place in {@link Plan.nodes}. */
+  readonly id: number;
+  readonly op: Op;
+  /** Ids of the operands, all smaller than `id`. */
+  readonly inputs: readonly number[];
+  readonly shape: readonly number[];
+  readonly dtype: GraphDType;
+  /** The layer that made it, for messages and profiles: `encoder/dense_1`. */
+  readonly scope: string;
+}
+
+/** One whole computation: what a backend compiles. Dead nodes are gone and ids are dense. */
+export interface Plan {
+  /** `train`, `evaluate`, `predict`: for messages. */
+  readonly name: string;
+  /** In an order in which every operand stands before its user. */
+  readonly nodes: readonly PlanNode[];
+  /** Tensors to feed at each run: name to node id. */
+  readonly feeds: ReadonlyMap<string, number>;
+  /** Tensors of the session that the plan reads: name to node id. */
+  readonly state: ReadonlyMap<string, number>;
+  /** Their new values after the run: name to node id. State without an entry stays as it is. */
+  readonly updates: ReadonlyMap<string, number>;
+  /** Tensors handed back from each run: name to node id. */
+  readonly outputs: ReadonlyMap<string, number>;
+}
