@@ -22,8 +22,22 @@ const arrayTypes = {
 /** Every dtype, in the order of {@link DType}. */
 export const dtypes = Object.keys(arrayTypes) as readonly DType[];
 
-/** The typed array that holds elements of dtype `D`. */
-export type TensorData<D extends DType = DType> = InstanceType<(typeof arrayTypes)[D]>;
+/** The typed array that holds elements of dtype `D`, over memory of its own or over shared memory. */
+export type TensorData<D extends DType = DType> = {
+  bool: Uint8Array;
+  int8: Int8Array;
+  uint8: Uint8Array;
+  int16: Int16Array;
+  uint16: Uint16Array;
+  int32: Int32Array;
+  uint32: Uint32Array;
+  int64: BigInt64Array;
+  uint64: BigUint64Array;
+  float16: Uint16Array;
+  bfloat16: Uint16Array;
+  float32: Float32Array;
+  float64: Float64Array;
+}[D];
 
 /**
  * An n-dimensional array over host memory: row-major, without gaps.
@@ -68,7 +82,7 @@ export function tensor<D extends DType>(dtype: D, shape: readonly number[], data
 
 /** Makes a tensor of zeros in fresh memory. */
 export function zeros<D extends DType>(dtype: D, shape: readonly number[]): Tensor<D> {
-  const data = new arrayTypes[dtype](elementCount(shape)) as TensorData<D>;
+  const data = new arrayTypes[dtype](elementCount(shape)) as unknown as TensorData<D>;
   return { dtype, shape, data };
 }
 
@@ -83,7 +97,7 @@ export function viewElements<D extends DType>(
   byteOffset: number,
   length: number,
 ): TensorData<D> {
-  return new arrayTypes[dtype](buffer as ArrayBuffer, byteOffset, length) as TensorData<D>;
+  return new arrayTypes[dtype](buffer as ArrayBuffer, byteOffset, length) as unknown as TensorData<D>;
 }
 
 /** Views the memory of a typed array as bytes. */

@@ -1,0 +1,38 @@
+// Loads a user's module, TypeScript included. Node from 22.18 on strips types by itself; older ones get a loader hook.
+
+import { register } from "node:module";
+import { fileURLToPath } from "node:url";
+import { KdataError } from "../core/errors.ts";
+
+let registered = false;
+
+/**
+ * Imports a module by URL; `.ts` and `.mts` files may use TypeScript syntax that can be erased (no enums, no namespaces).
+ *
+ * @throws {KdataError} `input` when the file is missing; whatever the module itself throws.
+ */
+export async function importModule(url: string): Promise<Record<string, unknown>> {
+  if (!stripsTypes() && !registered) {
+    register(new URL("./typescript-hook.js", import.meta.url));
+    registered = true;
+  }
+  try {
+    return (await import(url)) as Record<string, unknown>;
+  } catch (error) {
+    if (isMissing(error, url)) {
+      throw new KdataError("input", `Cannot read module: ${fileURLToPath(url)} does not exist`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function stripsTypes(): boolean {
+  return "typescript" in process.features && Boolean(process.features.typescript);
+}
+
+/** Tells a missing module from a missing import inside it. */
+function isMissing(error: unknown, url: string): boolean {
+  const { code, url: missing, message = "" } = error as { code?: string; url?: string; message?: string };
+  if (code === "ENOENT") return message.includes(fileURLToPath(url));
+  return code === "ERR_MODULE_NOT_FOUND" && (missing === url || message.startsWith(`Cannot find module '${fileURLToPath(url)}'`));
+}

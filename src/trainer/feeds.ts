@@ -1,0 +1,122 @@
+// From a batch of the loader to the tensors a program is fed: dtype, shape, and the weight of each row.
+
+import { isTensorColumn, type Batch } from "../core/batch.ts";
+import { KdataError } from "../core/errors.ts";
+import { elementCount, zeros, type DType, type Tensor, type TensorData } from "../core/tensor.ts";
+import type { HostTensor } from "./backend.ts";
+import type { GraphDType } from "./plan.ts";
+import type { FeedSpec } from "./train-step.ts";
+
+/** Which dtype of the graph a dtype of the data becomes. 64-bit and unsigned 32-bit integers are checked for range. */
+const graphDTypes: Readonly<Record<DType, GraphDType | undefined>> = {
+  bool: "bool",
+  int8: "int32",
+  uint8: "int32",
+  int16: "int32",
+  uint16: "int32",
+  int32: "int32",
+  uint32: "int32",
+  int64: "int32",
+  uint64: "int32",
+  float32: "float32",
+  float64: "float32",
+  float16: undefined,
+  bfloat16: undefined,
+};
+
+/**
+ * Finds a feature of a batch and says what it looks like to the graph.
+ *
+ * @throws {KdataError} `shape` when the batch has no such tensor; the message lists what it has.
+ */
+export function feedSpec(batch: Batch, feature: string): FeedSpec {
+  const { shape, dtype } = tensorColumn(batch, feature);
+  const graphDType = graphDTypes[dtype];
+  if (graphDType === undefined) {
+    throw new KdataError("shape", `Cannot feed '${feature}': the graph has no ${dtype}`, {
+      hint: `add cast("${feature}", "float32") to the transforms`,
+    });
+  }
+  return { shape, dtype: graphDType };
+}
+
+/**
+ * Makes the tensor to feed from a feature of a batch. Its leading axis is brought to `rows` by repeating the last row.
+ *
+ * The memory is the batch's own where dtype and rows already fit, and fresh otherwise.
+ *
+ * @throws {KdataError} `shape` when an integer is beyond int32 or the batch has another shape than the program.
+ */
+export function feedTensor(batch: Batch, feature: string, spec: FeedSpec): HostTensor {
+  const column = tensorColumn(batch, feature);
+  const rowShape = column.shape.slice(1);
+  if (rowShape.join() !== spec.shape.slice(1).join()) {
+    throw new KdataError(
+      "shape",
+      `Cannot feed '${feature}': rows of shape [${rowShape.join(", ")}] in batch ${batch.step}, ` +
+        `[${spec.shape.slice(1).join(", ")}] in the batches before it`,
+    );
+  }
+  const data = toGraphData(column, spec.dtype, feature, batch);
+  return { dtype: spec.dtype, shape: spec.shape, data: repeatLastRow(data, batch.size, spec) };
+}
+
+/** Makes the weights of `rows` rows: 1 for a sample of the data, 0 for one that fills the batch. */
+export function weightTensor(batch: Batch, rows: number): HostTensor {
+  const data = new Float32Array(rows);
+  data.fill(1, 0, batch.size - batch.padded);
+  return { dtype: "float32", shape: [rows], data };
+}
+
+function tensorColumn(batch: Batch, feature: string): Tensor {
+  const column = Object.hasOwn(batch.features, feature) ? batch.features[feature] : undefined;
+  const names = Object.keys(batch.features).join(", ");
+  if (column === undefined) {
+    throw new KdataError("shape", `Cannot feed '${feature}': the batch has no such feature (it has: ${names})`, {
+      hint: "rename with the transform select({ x: ..., y: ... }) or set the trainer's `input` and `target`",
+    });
+  }
+  if (!isTensorColumn(column)) {
+    throw new KdataError("shape", `Cannot feed '${feature}': it is not a tensor`, {
+      hint: "decode it with a transform first",
+    });
+  }
+  return column;
+}
+
+function toGraphData(column: Tensor, dtype: GraphDType, feature: string, batch: Batch): TensorData<GraphDType> {
+  const { data } = column;
+  if (dtype === "bool") return data as Uint8Array;
+  if (dtype === "float32") return data instanceof Float32Array ? data : Float32Array.from(data as Float64Array);
+  if (data instanceof Int32Array) return data;
+  if (!(data instanceof BigInt64Array || data instanceof BigUint64Array || data instanceof Uint32Array)) {
+    return Int32Array.from(data);
+  }
+  const narrow = new Int32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const value = Number(data[i]);
+    if (value < -0x80000000 || value > 0x7fffffff) {
+      const row = Math.floor(i / Math.max(1, elementCount(column.shape.slice(1))));
+      throw new KdataError(
+        "shape",
+        `Cannot feed '${feature}': ${data[i]} is beyond int32 (sample ${batch.keys[row] ?? row})`,
+      );
+    }
+    narrow[i] = value;
+  }
+  return narrow;
+}
+
+function repeatLastRow(
+  data: TensorData<GraphDType>,
+  size: number,
+  { shape, dtype }: FeedSpec,
+): TensorData<GraphDType> {
+  const rows = shape[0] ?? 1;
+  if (rows === size) return data;
+  const filled = zeros(dtype, shape).data;
+  const rowLength = elementCount(shape.slice(1));
+  filled.set(data);
+  for (let row = size; row < rows; row++) filled.copyWithin(row * rowLength, (size - 1) * rowLength, size * rowLength);
+  return filled;
+}

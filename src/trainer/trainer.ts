@@ -1,0 +1,376 @@
+// The training loop: a model, a loss and an optimizer, on any backend, over any source of batches.
+
+import type { Batch } from "../core/batch.ts";
+import { KdataError } from "../core/errors.ts";
+import { elementCount, type Tensor } from "../core/tensor.ts";
+import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
+import type { Callback } from "./callbacks.ts";
+import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
+import { EpochMeter, runningMeans, type Sums } from "./epoch-meter.ts";
+import { feedSpec, feedTensor, weightTensor } from "./feeds.ts";
+import type { Layer } from "./layers.ts";
+import type { Loss } from "./losses.ts";
+import type { Metric } from "./metrics.ts";
+import type { Optimizer } from "./optimizers.ts";
+import type { Plan } from "./plan.ts";
+import { openBackend, resolveBackendName } from "./registry.ts";
+import { formatSummary } from "./summary.ts";
+import {
+  feedNames,
+  initialState,
+  inspectModel,
+  planEvaluation,
+  planPrediction,
+  planTraining,
+  statePrefix,
+  type FeedSpec,
+  type Recipe,
+} from "./train-step.ts";
+
+/** Batches to train on or to evaluate: a kdata loader, a generator, anything that can be iterated. One iteration is one epoch. */
+export interface BatchSource extends AsyncIterable<Batch> {
+  /** Steps of a whole epoch, where the source knows; for the progress bar only. */
+  readonly stepsPerEpoch?: number;
+  /** Frees what the source holds: worker threads, files. The trainer never calls it; whoever opened the source does. */
+  close?(): Promise<void>;
+}
+
+/** What and how a {@link Trainer} trains. */
+export interface TrainerOptions {
+  readonly optimizer: Optimizer;
+  readonly loss: Loss;
+  readonly metrics?: readonly Metric[];
+  /** The feature of a batch that the model takes. Default `x`. */
+  readonly input?: string;
+  /** The feature of a batch that the loss and the metrics compare with. Default `y`. */
+  readonly target?: string;
+  /** A backend's name. Default: the environment's `KDATA_BACKEND`, else `onnx`. */
+  readonly backend?: string;
+  /** Settings that only this backend knows, such as `threads`; an unknown one is refused. */
+  readonly knobs?: Knobs;
+  /** The seed of the initial weights. Default 0. */
+  readonly seed?: number;
+}
+
+/** How long and with what company `fit` runs. */
+export interface FitOptions {
+  /** Iterations over the data. Default 1. */
+  readonly epochs?: number;
+  /** Evaluated after each epoch; its numbers are logged with the prefix `val_`. */
+  readonly validation?: BatchSource;
+  readonly callbacks?: readonly Callback[];
+  /** Stops after the step that is running, with a `KdataError` `aborted`. */
+  readonly signal?: AbortSignal;
+}
+
+/** The numbers of each epoch in order, by name: `loss`, the metrics, `val_loss`, ... */
+export type History = Record<string, number[]>;
+
+/** How the programs of a trainer are told apart. */
+type Entry = "train" | "evaluate" | "predict";
+
+/** One compiled plan and the shapes it was compiled for. */
+interface Compiled {
+  readonly rows: number;
+  readonly input: FeedSpec;
+  readonly target: FeedSpec | undefined;
+  readonly program: Program;
+}
+
+/**
+ * Trains a model on a backend that is chosen when it is made.
+ *
+ * The graph is traced at the first batch, whose features give shapes and dtypes. Batches smaller than the first are filled up
+ * and the filling weighs nothing, so a short last batch counts exactly what it holds.
+ *
+ * @example
+ * const trainer = new Trainer(layers.sequential([layers.flatten(), layers.dense(10)]), {
+ *   backend: "reference",
+ *   optimizer: optimizers.adam(),
+ *   loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
+ * });
+ */
+export class Trainer {
+  readonly #recipe: Recipe;
+  readonly #input: string;
+  readonly #target: string;
+  readonly #backendName: string;
+  readonly #knobs: Knobs | undefined;
+  readonly #seed: number;
+  readonly #programs = new Map<Entry, Compiled[]>();
+  #backend: Backend | undefined;
+  #session: Session | undefined;
+  #inputSpec: FeedSpec | undefined;
+  /** Weights that were loaded before the first batch said what the model looks like. */
+  #pending: Map<string, HostTensor> | undefined;
+  #epoch = 0;
+
+  constructor(model: Layer, options: TrainerOptions) {
+    const { optimizer, loss, metrics = [] } = options;
+    this.#recipe = { model, loss, metrics, optimizer };
+    this.#input = options.input ?? "x";
+    this.#target = options.target ?? "y";
+    this.#backendName = resolveBackendName(options.backend);
+    this.#knobs = options.knobs;
+    this.#seed = options.seed ?? 0;
+  }
+
+  /** Epochs trained so far, over all calls of `fit`. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Opens the backend and says what it is, before any data is there. */
+  async backend(): Promise<Backend> {
+    const backend = this.#backend ?? (await openBackend(this.#backendName));
+    this.#backend = backend;
+    return backend;
+  }
+
+  /**
+   * Trains on every batch of `data`, `epochs` times.
+   *
+   * @returns one number an epoch for `loss`, each metric, and the same with the prefix `val_`.
+   * @throws {KdataError} `shape` when the data does not fit the model, `aborted` through `signal`, and what the data or the backend throws.
+   */
+  async fit(data: BatchSource, options: FitOptions = {}): Promise<History> {
+    const { epochs = 1, validation, callbacks = [] } = options;
+    const history: History = {};
+    const last = this.#epoch + epochs;
+    for (const callback of callbacks) await callback.onTrainBegin?.({ epochs: last });
+    while (this.#epoch < last) {
+      const epoch = this.#epoch;
+      for (const callback of callbacks) {
+        await callback.onEpochBegin?.(epoch, { epochs: last, steps: data.stepsPerEpoch });
+      }
+      const meter = await this.#trainEpoch(data, epoch, options);
+      const values = meter.values();
+      if (validation) {
+        const evaluated = await this.evaluate(validation);
+        for (const [name, value] of Object.entries(evaluated)) values[`val_${name}`] = value;
+      }
+      for (const [name, value] of Object.entries(values)) (history[name] ??= []).push(value);
+      this.#epoch++;
+      for (const callback of callbacks) await callback.onEpochEnd?.(meter.logs(epoch, last, values));
+    }
+    for (const callback of callbacks) await callback.onTrainEnd?.();
+    return history;
+  }
+
+  /**
+   * Computes loss and metrics over every batch of `data` without training: exact means over its samples.
+   *
+   * @throws {KdataError} `input` when there is no sample.
+   */
+  async evaluate(data: BatchSource): Promise<Record<string, number>> {
+    const sums: Sums = { weight: 0, loss: 0, metrics: {} };
+    for await (const batch of data) {
+      const program = await this.#program("evaluate", batch);
+      addOutputs(sums, await program.program.run(this.#feeds(batch, program)));
+      batch.release();
+    }
+    if (sums.weight === 0) throw new KdataError("input", "Cannot evaluate: the data has no samples");
+    return runningMeans(sums);
+  }
+
+  /**
+   * Computes what the model returns for every sample of `data`, in order: a float32 tensor `[samples, ...]`.
+   */
+  async predict(data: BatchSource): Promise<Tensor<"float32">> {
+    const parts: Float32Array[] = [];
+    let rowShape: readonly number[] = [];
+    let rows = 0;
+    for await (const batch of data) {
+      const compiled = await this.#program("predict", batch);
+      const outputs = await compiled.program.run(this.#feeds(batch, compiled));
+      const prediction = output(outputs, "prediction");
+      const count = batch.size - batch.padded;
+      rowShape = prediction.shape.slice(1);
+      rows += count;
+      parts.push((prediction.data as Float32Array).slice(0, count * elementCount(rowShape)));
+      batch.release();
+    }
+    const joined = new Float32Array(rows * elementCount(rowShape));
+    let at = 0;
+    for (const part of parts) {
+      joined.set(part, at);
+      at += part.length;
+    }
+    return { dtype: "float32", shape: [rows, ...rowShape], data: joined };
+  }
+
+  /**
+   * Describes the model as a table: layers, output shapes, parameters.
+   *
+   * @param inputShape the shape of one sample; left out, that of the data seen so far.
+   */
+  summary(inputShape?: readonly number[]): string {
+    const shape = inputShape ? [1, ...inputShape] : this.#inputSpec?.shape;
+    if (shape === undefined) throw new TypeError("Cannot summarise: give the shape of one sample, or fit first");
+    const spec: FeedSpec = { shape, dtype: this.#inputSpec?.dtype ?? "float32" };
+    return formatSummary(inspectModel(this.#recipe.model, spec));
+  }
+
+  /** Copies the model's weights: name to float32 tensor, names as in `summary()`. */
+  async weights(): Promise<Map<string, HostTensor>> {
+    const state = await this.#opened().read();
+    return selectPrefix(state, statePrefix.model);
+  }
+
+  /** Writes weights and optimizer state as safetensors, whole or not at all. */
+  async save(path: string): Promise<void> {
+    writeSafetensors(path, await this.#opened().read(), { format: "kdata", epoch: String(this.#epoch) });
+  }
+
+  /**
+   * Reads what `save` wrote. Before the first batch it replaces the initial weights.
+   *
+   * @throws {KdataError} `state` when a tensor is missing or has another shape than the model's.
+   */
+  async load(path: string): Promise<void> {
+    const { tensors, metadata } = readSafetensors(path);
+    this.#epoch = Number(metadata["epoch"] ?? 0);
+    if (this.#session) await this.#restore(tensors);
+    else this.#pending = tensors;
+  }
+
+  /** Makes the model's forward pass with its present weights as a self-contained ONNX file: one input, one output `prediction`. */
+  async exportOnnx(): Promise<Uint8Array> {
+    const session = this.#opened();
+    const plan = planPrediction(this.#recipe.model, this.#inputSpec as FeedSpec);
+    const { planToOnnx } = await import("./backends/onnx-model.ts");
+    return planToOnnx(plan, { state: await session.read([...plan.state.keys()]) });
+  }
+
+  /** Says what the backend really does with this model. */
+  explain(): Explanation {
+    return this.#opened().explain();
+  }
+
+  /** Frees the backend's memory. Calling it twice is harmless. */
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    this.#programs.clear();
+    await session?.close();
+  }
+
+  /** Closes, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #trainEpoch(data: BatchSource, epoch: number, options: FitOptions): Promise<EpochMeter> {
+    const { callbacks = [], signal } = options;
+    const meter = new EpochMeter();
+    meter.waiting();
+    for await (const batch of data) {
+      if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
+      meter.arrived();
+      const compiled = await this.#program("train", batch);
+      const outputs = await compiled.program.run(this.#feeds(batch, compiled));
+      batch.release();
+      const step = meter.stepped(outputs, addOutputs);
+      for (const callback of callbacks) {
+        await callback.onTrainBatchEnd?.({ epoch, steps: data.stepsPerEpoch, ...step });
+      }
+      meter.waiting();
+    }
+    meter.finished();
+    if (meter.steps === 0) throw new KdataError("input", "Cannot train: the data has no batches");
+    return meter;
+  }
+
+  /** Finds or compiles the program for a batch: one that takes exactly its rows, else the next larger one. */
+  async #program(entry: Entry, batch: Batch): Promise<Compiled> {
+    const known = this.#programs.get(entry) ?? [];
+    const fitting = known.filter(({ rows }) => rows >= batch.size).sort((a, b) => a.rows - b.rows)[0];
+    if (fitting) return fitting;
+
+    const input = feedSpec(batch, this.#input);
+    const target = entry === "predict" ? undefined : feedSpec(batch, this.#target);
+    const session = await this.#open(input);
+    const program = await session.compile(this.#plan(entry, input, target));
+    const compiled = { rows: batch.size, input, target, program };
+    this.#programs.set(entry, [...known, compiled]);
+    return compiled;
+  }
+
+  #plan(entry: Entry, input: FeedSpec, target: FeedSpec | undefined): Plan {
+    if (target === undefined) return planPrediction(this.#recipe.model, input);
+    return entry === "train"
+      ? planTraining(this.#recipe, input, target)
+      : planEvaluation(this.#recipe, input, target);
+  }
+
+  #feeds(batch: Batch, { rows, input, target }: Compiled): Map<string, HostTensor> {
+    const feeds = new Map([[feedNames.input as string, feedTensor(batch, this.#input, input)]]);
+    if (target) {
+      feeds.set(feedNames.target, feedTensor(batch, this.#target, target));
+      feeds.set(feedNames.weight, weightTensor(batch, rows));
+    }
+    return feeds;
+  }
+
+  async #open(input: FeedSpec): Promise<Session> {
+    if (this.#session) return this.#session;
+    const { parameters } = inspectModel(this.#recipe.model, input);
+    const state = initialState(
+      parameters.map(({ parameter }) => parameter),
+      this.#recipe.optimizer,
+      this.#seed,
+    );
+    this.#inputSpec = input;
+    const backend = await this.backend();
+    this.#session = await backend.open(state, this.#knobs);
+    if (this.#pending) await this.#restore(this.#pending);
+    this.#pending = undefined;
+    return this.#session;
+  }
+
+  async #restore(tensors: ReadonlyMap<string, HostTensor>): Promise<void> {
+    const session = this.#opened();
+    for (const [name, { shape }] of await session.read()) {
+      const saved = tensors.get(name);
+      if (saved === undefined) throw new KdataError("state", `Cannot load weights: '${name}' is missing`);
+      if (saved.shape.join() !== shape.join()) {
+        throw new KdataError(
+          "state",
+          `Cannot load weights: '${name}' has the shape [${saved.shape.join(", ")}], the model wants [${shape.join(", ")}]`,
+        );
+      }
+    }
+    await session.write(tensors);
+  }
+
+  #opened(): Session {
+    if (!this.#session) throw new TypeError("Cannot use the model's state: fit, evaluate or predict first");
+    return this.#session;
+  }
+}
+
+function output(outputs: ReadonlyMap<string, HostTensor>, name: string): HostTensor {
+  const found = outputs.get(name);
+  if (!found) throw new KdataError("backend", `The backend returned no '${name}'`);
+  return found;
+}
+
+/** Adds the outputs of one step to running sums and returns the step's own loss and weight. */
+function addOutputs(sums: Sums, outputs: ReadonlyMap<string, HostTensor>): { loss: number; weight: number } {
+  const loss = Number(output(outputs, "loss").data[0]);
+  const weight = Number(output(outputs, "weight").data[0]);
+  sums.weight += weight;
+  sums.loss += loss * weight;
+  for (const [name, { data }] of outputs) {
+    if (!name.startsWith("metric/")) continue;
+    const metric = name.slice("metric/".length);
+    sums.metrics[metric] = (sums.metrics[metric] ?? 0) + Number(data[0]);
+  }
+  return { loss, weight };
+}
+
+function selectPrefix(state: ReadonlyMap<string, HostTensor>, prefix: string): Map<string, HostTensor> {
+  const selected = new Map<string, HostTensor>();
+  for (const [name, value] of state) if (name.startsWith(prefix)) selected.set(name.slice(prefix.length), value);
+  return selected;
+}
