@@ -1,0 +1,287 @@
+// The backend `onnx`: ONNX Runtime through onnxruntime-node. Each plan is one model, so a training step is one call.
+// https://onnxruntime.ai/docs/api/js/
+
+import { availableParallelism } from "node:os";
+
+import type * as Runtime from "onnxruntime-node";
+
+import { KdataError } from "../../core/errors.ts";
+import { elementCount, type TensorData } from "../../core/tensor.ts";
+import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
+import type { GraphDType, Plan } from "../plan.ts";
+import { checkFeeds, checkKnobs, checkPlanState, checkState, countKnob } from "../session-checks.ts";
+import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
+
+const PACKAGE = "onnxruntime-node@1.30.0";
+
+/**
+ * Rewrites of ONNX Runtime that cost time here: they turn transposes into flags of the matrix kernels, which run slower
+ * than a transpose and the plain kernel.
+ */
+const DISABLED_OPTIMIZERS = "MatmulTransposeFusion;GemmTransposeFusion";
+
+/** Warnings about shapes and unused inputs would go to standard error: errors only. */
+const LOG_ERRORS_ONLY = 3;
+
+const optimizationLevels = ["disabled", "basic", "extended", "all"] as const;
+type OptimizationLevel = (typeof optimizationLevels)[number];
+
+interface Settings {
+  readonly threads: number;
+  readonly graphOptimization: OptimizationLevel;
+}
+
+/**
+ * Loads ONNX Runtime.
+ *
+ * Knobs of its sessions: `threads` (default: as many as the machine has cores), `graphOptimization` (`disabled`, `basic`,
+ * `extended` or `all`, the default).
+ *
+ * @throws {KdataError} `package` when onnxruntime-node is not installed or cannot run here.
+ */
+export async function createOnnx(): Promise<Backend> {
+  const runtime = await importRuntime();
+  const engine = `onnxruntime-node ${runtime.env.versions.node ?? "of unknown version"}`;
+  return {
+    name: "onnx",
+    engine,
+    device: `cpu (${threadCount(availableParallelism())})`,
+    open(state, knobs = {}) {
+      return Promise.resolve().then(() => new OnnxSession(runtime, engine, readKnobs(knobs), state));
+    },
+  };
+}
+
+async function importRuntime(): Promise<typeof Runtime> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (cause) {
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
+    const reason = missing ? "the package onnxruntime-node is not installed" : "onnxruntime-node does not load here";
+    throw new KdataError("package", `Cannot use backend onnx: ${reason}`, { hint: `npm install ${PACKAGE}`, cause });
+  }
+}
+
+function readKnobs(knobs: Knobs): Settings {
+  checkKnobs("onnx", knobs, ["threads", "graphOptimization"]);
+  const level = knobs["graphOptimization"] ?? "all";
+  const graphOptimization = optimizationLevels.find((known) => known === level);
+  if (graphOptimization === undefined) {
+    const known = optimizationLevels.join(", ");
+    throw new KdataError("usage", `Cannot open onnx: graphOptimization is ${String(level)} (known: ${known})`);
+  }
+  return { threads: countKnob("onnx", knobs, "threads", availableParallelism()), graphOptimization };
+}
+
+/**
+ * One state tensor in two buffers: a run reads `current` and writes `spare`, then they change places. ONNX Runtime would
+ * otherwise hand out fresh memory at each step. `spare` is there once a program updates the tensor.
+ */
+interface Slot {
+  readonly dtype: GraphDType;
+  readonly shape: readonly number[];
+  current: Runtime.Tensor;
+  spare: Runtime.Tensor | undefined;
+}
+
+class OnnxSession implements Session {
+  readonly #runtime: typeof Runtime;
+  readonly #engine: string;
+  readonly #settings: Settings;
+  readonly #slots = new Map<string, Slot>();
+  readonly #programs: OnnxProgram[] = [];
+
+  constructor(runtime: typeof Runtime, engine: string, settings: Settings, state: ReadonlyMap<string, HostTensor>) {
+    this.#runtime = runtime;
+    this.#engine = engine;
+    this.#settings = settings;
+    for (const [name, { dtype, shape, data }] of state) {
+      const current = emptyTensor(runtime, dtype, shape);
+      copyInto(current, data);
+      this.#slots.set(name, { dtype, shape, current, spare: undefined });
+    }
+  }
+
+  async compile(plan: Plan): Promise<Program> {
+    checkPlanState(plan, this.#slots);
+    const model = buildOnnxModel(plan);
+    const engine = await attempt(`compile ${plan.name}`, () =>
+      this.#runtime.InferenceSession.create(model.bytes, {
+        intraOpNumThreads: this.#settings.threads,
+        graphOptimizationLevel: this.#settings.graphOptimization,
+        logSeverityLevel: LOG_ERRORS_ONLY,
+        extra: { optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS } },
+      }),
+    );
+    const program = new OnnxProgram(this.#runtime, engine, plan, model, this.#slots);
+    this.#programs.push(program);
+    return program;
+  }
+
+  read(names: readonly string[] = [...this.#slots.keys()]): Promise<Map<string, HostTensor>> {
+    return Promise.resolve().then(() => {
+      const entries = names.map((name): [string, HostTensor] => {
+        const slot = this.#slots.get(name);
+        if (slot === undefined) throw new KdataError("state", `Cannot read state: the session holds no '${name}'`);
+        return [name, { dtype: slot.dtype, shape: slot.shape, data: elementsOf(slot.current).slice() }];
+      });
+      return new Map(entries);
+    });
+  }
+
+  write(state: ReadonlyMap<string, HostTensor>): Promise<void> {
+    return Promise.resolve().then(() => {
+      for (const [name, tensor] of state) checkState("write state", this.#slots, name, tensor);
+      for (const [name, { data }] of state) {
+        const slot = this.#slots.get(name);
+        if (slot !== undefined) copyInto(slot.current, data);
+      }
+    });
+  }
+
+  explain(): Explanation {
+    return {
+      engine: this.#engine,
+      device: "cpu",
+      threads: this.#settings.threads,
+      graphOptimization: this.#settings.graphOptimization,
+      precision: "float32",
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#slots.clear();
+    for (const program of this.#programs.splice(0)) await program.close();
+  }
+}
+
+class OnnxProgram implements Program {
+  readonly #runtime: typeof Runtime;
+  readonly #engine: Runtime.InferenceSession;
+  readonly #plan: Plan;
+  readonly #model: OnnxModel;
+  readonly #slots: ReadonlyMap<string, Slot>;
+  /** Feeds out of shared memory are copied here, because ONNX Runtime refuses shared memory. */
+  readonly #feedCopies = new Map<string, Runtime.Tensor>();
+  #closed = false;
+
+  constructor(
+    runtime: typeof Runtime,
+    engine: Runtime.InferenceSession,
+    plan: Plan,
+    model: OnnxModel,
+    slots: ReadonlyMap<string, Slot>,
+  ) {
+    this.#runtime = runtime;
+    this.#engine = engine;
+    this.#plan = plan;
+    this.#model = model;
+    this.#slots = slots;
+  }
+
+  async run(feeds: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
+    if (this.#closed) throw new TypeError(`Cannot run ${this.#plan.name}: its session is closed`);
+    checkFeeds(this.#plan, feeds);
+    const inputs: Record<string, Runtime.Tensor> = {};
+    for (const [name, feed] of feeds) inputs[nameOf(this.#model.feeds, name)] = this.#feedTensor(name, feed);
+    for (const [name, input] of this.#model.state) inputs[input] = this.#slot(name).current;
+
+    const fetches: Record<string, Runtime.Tensor | null> = {};
+    for (const output of this.#model.outputs.values()) fetches[output] = null;
+    for (const [name, update] of this.#model.updates) fetches[update] = this.#spare(name);
+
+    const results = await attempt(`run ${this.#plan.name}`, () => this.#engine.run(inputs, fetches));
+    for (const name of this.#model.updates.keys()) swap(this.#slot(name));
+    return new Map(Array.from(this.#plan.outputs, ([name, id]) => [name, this.#output(name, id, results)]));
+  }
+
+  explain(): Explanation {
+    return {
+      nodes: this.#plan.nodes.length,
+      operators: this.#model.operators,
+      modelBytes: this.#model.bytes.byteLength,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#engine.release();
+  }
+
+  #feedTensor(name: string, { dtype, shape, data }: HostTensor): Runtime.Tensor {
+    if (data.buffer instanceof ArrayBuffer) return new this.#runtime.Tensor(dtype, data, shape);
+    let copy = this.#feedCopies.get(name);
+    if (copy === undefined) {
+      copy = emptyTensor(this.#runtime, dtype, shape);
+      this.#feedCopies.set(name, copy);
+    }
+    copyInto(copy, data);
+    return copy;
+  }
+
+  #slot(name: string): Slot {
+    const slot = this.#slots.get(name);
+    if (slot === undefined)
+      throw new KdataError("state", `Cannot run ${this.#plan.name}: the session holds no '${name}'`);
+    return slot;
+  }
+
+  #spare(name: string): Runtime.Tensor {
+    const slot = this.#slot(name);
+    slot.spare ??= emptyTensor(this.#runtime, slot.dtype, slot.shape);
+    return slot.spare;
+  }
+
+  #output(name: string, id: number, results: Runtime.InferenceSession.ReturnType): HostTensor {
+    const node = this.#plan.nodes[id];
+    const result = results[nameOf(this.#model.outputs, name)];
+    if (node === undefined || !(result instanceof this.#runtime.Tensor)) {
+      throw new KdataError("backend", `Cannot run ${this.#plan.name}: the engine returned no '${name}'`);
+    }
+    return { dtype: node.dtype, shape: node.shape, data: elementsOf(result) };
+  }
+}
+
+/** Calls the engine, whose errors become ours. */
+async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new KdataError("backend", `Cannot ${action} on onnx: ${reason}`, { cause });
+  }
+}
+
+function emptyTensor(runtime: typeof Runtime, dtype: GraphDType, shape: readonly number[]): Runtime.Tensor {
+  const length = elementCount(shape);
+  switch (dtype) {
+    case "float32":
+      return new runtime.Tensor(dtype, new Float32Array(length), shape);
+    case "int32":
+      return new runtime.Tensor(dtype, new Int32Array(length), shape);
+    case "bool":
+      return new runtime.Tensor(dtype, new Uint8Array(length), shape);
+  }
+}
+
+/** The elements of a tensor that has one of the graph's dtypes: ONNX Runtime's type knows strings and 64 bits as well. */
+function elementsOf(tensor: Runtime.Tensor): TensorData<GraphDType> {
+  return tensor.data as TensorData<GraphDType>;
+}
+
+function copyInto(tensor: Runtime.Tensor, data: TensorData<GraphDType>): void {
+  elementsOf(tensor).set(data);
+}
+
+function swap(slot: Slot): void {
+  if (slot.spare === undefined) return;
+  [slot.current, slot.spare] = [slot.spare, slot.current];
+}
+
+function nameOf(names: ReadonlyMap<string, string>, name: string): string {
+  return names.get(name) ?? name;
+}
+
+function threadCount(threads: number): string {
+  return threads === 1 ? "1 thread" : `${threads} threads`;
+}
