@@ -1,0 +1,28 @@
+// What a file may declare before kdata stops believing it, unless the caller raises it in `ReadOptions.limits`.
+
+import type { Limits } from "./format.ts";
+
+/** The limits of a caller who names none. */
+export const defaultLimits: Limits = {
+  // One GiB. Real records are far smaller: a longer length is a corrupt header, not a record.
+  recordBytes: 1 << 30,
+  // One MiB. NPY headers and pax headers take some hundred bytes; this leaves room for long attribute lists.
+  headerBytes: 1 << 20,
+  // Two GiB. A deflated byte can stand for a thousand: without a limit a small file could fill any memory.
+  inflatedBytes: 2 ** 31,
+};
+
+/**
+ * Completes the limits that a caller named with the default ones.
+ *
+ * @throws {RangeError} when a limit is not a whole number of bytes.
+ */
+export function resolveLimits(limits: Partial<Limits> = {}): Limits {
+  const resolved = { ...defaultLimits, ...limits };
+  for (const [name, bytes] of Object.entries(resolved)) {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) {
+      throw new RangeError(`Cannot read: limits.${name} must be a whole number of bytes, not ${bytes}`);
+    }
+  }
+  return resolved;
+}
