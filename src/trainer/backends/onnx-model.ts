@@ -47,7 +47,7 @@ export function buildOnnxModel(traced: Plan, options: OnnxModelOptions = {}): On
   const state = nameAll(plan.state, uniqueName, "state/");
   const updates = nameAll(plan.updates, uniqueName, "update/");
 
-  const draft: ModelDraft = { nodes: [], constants: new Map(), uniqueName };
+  const draft: ModelDraft = { nodes: [], constants: new Map(), sharedNames: new Map(), uniqueName };
   const operands = inputOperands(plan, feeds, state);
   const results: Result[] = [...resultsOf(plan, plan.outputs, outputs), ...resultsOf(plan, plan.updates, updates)];
   appendNodes(draft, plan, operands, results);

@@ -7,7 +7,7 @@ import protobuf from "protobufjs/light.js";
 export const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 
 /** AttributeProto.AttributeType of the attributes that kdata writes. */
-export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
+export const attributeTypes = { int: 2, string: 3, tensor: 4, ints: 7 } as const;
 
 /** A constant: `rawData` holds its elements in little-endian order. */
 export interface TensorProto {
@@ -21,11 +21,9 @@ export interface TensorProto {
 export interface AttributeProto {
   readonly name: string;
   readonly type: number;
-  readonly f?: number;
   readonly i?: number;
   readonly s?: Uint8Array;
   readonly t?: TensorProto;
-  readonly floats?: readonly number[];
   readonly ints?: readonly number[];
 }
 
@@ -98,11 +96,9 @@ const modelType = protobuf.Root.fromJSON({
     AttributeProto: {
       fields: {
         name: { type: "string", id: 1 },
-        f: { type: "float", id: 2 },
         i: { type: "int64", id: 3 },
         s: { type: "bytes", id: 4 },
         t: { type: "TensorProto", id: 5 },
-        floats: { rule: "repeated", type: "float", id: 7 },
         ints: { rule: "repeated", type: "int64", id: 8 },
         type: { type: "int32", id: 20 },
       },

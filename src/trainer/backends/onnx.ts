@@ -8,17 +8,11 @@ import type * as Runtime from "onnxruntime-node";
 import { KdataError } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
-import type { GraphDType, Plan } from "../plan.ts";
+import type { GraphDType, Plan, PlanNode } from "../plan.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState, countKnob } from "../session-checks.ts";
 import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
 
 const PACKAGE = "onnxruntime-node@1.30.0";
-
-/**
- * Rewrites of ONNX Runtime that cost time here: they turn transposes into flags of the matrix kernels, which run slower
- * than a transpose and the plain kernel.
- */
-const DISABLED_OPTIMIZERS = "MatmulTransposeFusion;GemmTransposeFusion";
 
 /** Warnings about shapes and unused inputs would go to standard error: errors only. */
 const LOG_ERRORS_ONLY = 3;
@@ -74,14 +68,13 @@ function readKnobs(knobs: Knobs): Settings {
 }
 
 /**
- * One state tensor in two buffers: a run reads `current` and writes `spare`, then they change places. ONNX Runtime would
- * otherwise hand out fresh memory at each step. `spare` is there once a program updates the tensor.
+ * One state tensor. A run reads it and puts the engine's output in its place. Outputs allocated before the run gain nothing:
+ * the binding fills them and copies them all the same.
  */
 interface Slot {
   readonly dtype: GraphDType;
   readonly shape: readonly number[];
-  current: Runtime.Tensor;
-  spare: Runtime.Tensor | undefined;
+  tensor: Runtime.Tensor;
 }
 
 class OnnxSession implements Session {
@@ -96,9 +89,9 @@ class OnnxSession implements Session {
     this.#engine = engine;
     this.#settings = settings;
     for (const [name, { dtype, shape, data }] of state) {
-      const current = emptyTensor(runtime, dtype, shape);
-      copyInto(current, data);
-      this.#slots.set(name, { dtype, shape, current, spare: undefined });
+      const tensor = emptyTensor(runtime, dtype, shape);
+      copyInto(tensor, data);
+      this.#slots.set(name, { dtype, shape, tensor });
     }
   }
 
@@ -110,7 +103,9 @@ class OnnxSession implements Session {
         intraOpNumThreads: this.#settings.threads,
         graphOptimizationLevel: this.#settings.graphOptimization,
         logSeverityLevel: LOG_ERRORS_ONLY,
-        extra: { optimization: { disable_specified_optimizers: DISABLED_OPTIMIZERS } },
+        extra: {
+          session: { intra_op: { allow_spinning: "0" } }, // idle threads would take the cores from the loader's workers
+        },
       }),
     );
     const program = new OnnxProgram(this.#runtime, engine, plan, model, this.#slots);
@@ -123,7 +118,7 @@ class OnnxSession implements Session {
       const entries = names.map((name): [string, HostTensor] => {
         const slot = this.#slots.get(name);
         if (slot === undefined) throw new KdataError("state", `Cannot read state: the session holds no '${name}'`);
-        return [name, { dtype: slot.dtype, shape: slot.shape, data: elementsOf(slot.current).slice() }];
+        return [name, { dtype: slot.dtype, shape: slot.shape, data: elementsOf(slot.tensor).slice() }];
       });
       return new Map(entries);
     });
@@ -134,7 +129,7 @@ class OnnxSession implements Session {
       for (const [name, tensor] of state) checkState("write state", this.#slots, name, tensor);
       for (const [name, { data }] of state) {
         const slot = this.#slots.get(name);
-        if (slot !== undefined) copyInto(slot.current, data);
+        if (slot !== undefined) copyInto(slot.tensor, data);
       }
     });
   }
@@ -184,14 +179,10 @@ class OnnxProgram implements Program {
     checkFeeds(this.#plan, feeds);
     const inputs: Record<string, Runtime.Tensor> = {};
     for (const [name, feed] of feeds) inputs[nameOf(this.#model.feeds, name)] = this.#feedTensor(name, feed);
-    for (const [name, input] of this.#model.state) inputs[input] = this.#slot(name).current;
+    for (const [name, input] of this.#model.state) inputs[input] = this.#slot(name).tensor;
 
-    const fetches: Record<string, Runtime.Tensor | null> = {};
-    for (const output of this.#model.outputs.values()) fetches[output] = null;
-    for (const [name, update] of this.#model.updates) fetches[update] = this.#spare(name);
-
-    const results = await attempt(`run ${this.#plan.name}`, () => this.#engine.run(inputs, fetches));
-    for (const name of this.#model.updates.keys()) swap(this.#slot(name));
+    const results = await attempt(`run ${this.#plan.name}`, () => this.#engine.run(inputs));
+    for (const [name, update] of this.#model.updates) this.#slot(name).tensor = this.#result(name, update, results);
     return new Map(Array.from(this.#plan.outputs, ([name, id]) => [name, this.#output(name, id, results)]));
   }
 
@@ -226,19 +217,15 @@ class OnnxProgram implements Program {
     return slot;
   }
 
-  #spare(name: string): Runtime.Tensor {
-    const slot = this.#slot(name);
-    slot.spare ??= emptyTensor(this.#runtime, slot.dtype, slot.shape);
-    return slot.spare;
+  #output(name: string, id: number, results: Runtime.InferenceSession.ReturnType): HostTensor {
+    const { dtype, shape } = nodeOf(this.#plan, id);
+    return { dtype, shape, data: elementsOf(this.#result(name, nameOf(this.#model.outputs, name), results)) };
   }
 
-  #output(name: string, id: number, results: Runtime.InferenceSession.ReturnType): HostTensor {
-    const node = this.#plan.nodes[id];
-    const result = results[nameOf(this.#model.outputs, name)];
-    if (node === undefined || !(result instanceof this.#runtime.Tensor)) {
-      throw new KdataError("backend", `Cannot run ${this.#plan.name}: the engine returned no '${name}'`);
-    }
-    return { dtype: node.dtype, shape: node.shape, data: elementsOf(result) };
+  #result(name: string, output: string, results: Runtime.InferenceSession.ReturnType): Runtime.Tensor {
+    const result = results[output];
+    if (result instanceof this.#runtime.Tensor) return result;
+    throw new KdataError("backend", `Cannot run ${this.#plan.name} on onnx: the engine returned no '${name}'`);
   }
 }
 
@@ -273,13 +260,14 @@ function copyInto(tensor: Runtime.Tensor, data: TensorData<GraphDType>): void {
   elementsOf(tensor).set(data);
 }
 
-function swap(slot: Slot): void {
-  if (slot.spare === undefined) return;
-  [slot.current, slot.spare] = [slot.spare, slot.current];
-}
-
 function nameOf(names: ReadonlyMap<string, string>, name: string): string {
   return names.get(name) ?? name;
+}
+
+function nodeOf(plan: Plan, id: number): PlanNode {
+  const node = plan.nodes[id];
+  if (node === undefined) throw new RangeError(`Cannot read plan ${plan.name}: no node ${id}`);
+  return node;
 }
 
 function threadCount(threads: number): string {
