@@ -35,8 +35,10 @@ export interface WritableFormat {
   readonly name: string;
   /** Without the dot: `tar`. */
   readonly extension: string;
-  /** The final paths of a shard, so that a caller can look whether they exist; more than one for arrays. `undefined`: known only with the first sample. */
+  /** The final paths of a shard: more than one for arrays. `undefined`: known only with the first sample. */
   paths(stem: string): readonly string[] | undefined;
+  /** Lists the files that hold this shard already, whatever their features. */
+  existing(stem: string): readonly string[];
   /** Starts a shard. `stem` is the path without the extension: `out/train-00000`. */
   create(stem: string): ShardWriter;
 }
