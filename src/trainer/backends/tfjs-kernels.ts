@@ -1,0 +1,229 @@
+// Each primitive as kernels of TensorFlow.js, called below its operator layer: no gradients are recorded, and what an engine
+// lacks or gets wrong is composed of kernels that every engine has.
+// https://github.com/tensorflow/tfjs/tree/master/tfjs-core/src/ops
+
+import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core";
+
+import { KdataError } from "../../core/errors.ts";
+import { elementCount } from "../../core/tensor.ts";
+import type { GraphDType, PlanNode, Relation } from "../plan.ts";
+import type { TfjsEngine } from "./tfjs-engines.ts";
+
+/** Computes one node from its operands. The result is a tensor of its own, for its owner to dispose. */
+export type Kernel = (operands: readonly Tensor[]) => Tensor;
+
+/** Runs a kernel of the engine by its registered name. */
+type Call = (kernel: string, inputs: NamedTensorMap, attributes?: NamedAttrMap) => Tensor;
+
+const kernelNames = {
+  neg: "Neg",
+  exp: "Exp",
+  log: "Log",
+  sqrt: "Sqrt",
+  tanh: "Tanh",
+  add: "Add",
+  sub: "Sub",
+  mul: "Multiply",
+  div: "RealDiv",
+  max: "Maximum",
+} as const;
+
+const relationKernels: Record<Relation, string> = {
+  equal: "Equal",
+  greater: "Greater",
+  greaterEqual: "GreaterEqual",
+};
+
+/**
+ * Makes the kernel of a node.
+ *
+ * @throws {RangeError} for an input, a constant or an iota, whose tensors are there before a run.
+ */
+export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly PlanNode[]): Kernel {
+  const { op, shape } = node;
+  function call(kernel: string, inputs: NamedTensorMap, attributes?: NamedAttrMap): Tensor {
+    return engine.core.engine().runKernel(kernel, inputs, attributes);
+  }
+  if (addsNothing(node, sources)) return () => engine.core.zeros([...shape], node.dtype);
+  switch (op.kind) {
+    case "input":
+    case "const":
+    case "iota":
+      throw new RangeError(`Cannot compute ${op.kind}: its tensor is given`);
+    case "neg":
+    case "exp":
+    case "log":
+    case "sqrt":
+    case "tanh": {
+      const kernel = kernelNames[op.kind];
+      return unary((x) => call(kernel, { x }));
+    }
+    case "erf":
+      return unary((x) => (engine.preciseErf ? call("Erf", { x }) : erf(engine, x)));
+    case "add":
+    case "sub":
+    case "mul":
+    case "div":
+    case "max": {
+      const kernel = kernelNames[op.kind];
+      return binary((a, b) => call(kernel, { a, b }));
+    }
+    case "compare":
+      return binary((a, b) => call(relationKernels[op.relation], { a, b }));
+    case "where":
+      return (operands) => engine.core.tidy(() => select(call, operands, shape));
+    case "stopGradient":
+      return unary((x) => call("Identity", { x }));
+    case "sum":
+      return unary((x) => call("Sum", { x }, { axis: [...op.axes], keepDims: op.keepDims }));
+    case "reduceMax":
+      return unary((x) => call("Max", { x }, { reductionIndices: [...op.axes], keepDims: op.keepDims }));
+    case "reshape":
+      return unary((x) => call("Reshape", { x }, { shape: [...op.shape] }));
+    case "broadcast":
+      return unary((x) => engine.core.tidy(() => call("Identity", { x: expand(call, x, shape) })));
+    case "transpose":
+      return unary((x) => call("Transpose", { x }, { perm: [...op.perm] }));
+    case "slice":
+      return unary((x) => call("Slice", { x }, { begin: [...op.starts], size: [...shape] }));
+    case "pad": {
+      const paddings = op.before.map((count, axis) => [count, op.after[axis] ?? 0]);
+      return unary((x) => call("PadV2", { x }, { paddings, constantValue: 0 }));
+    }
+    case "concat":
+      return (operands) => call("Concat", asInputs(operands), { axis: op.axis });
+    case "gather":
+      return binary((x, indices) => call("GatherV2", { x, indices }, { axis: 0, batchDims: 0 }));
+    case "scatterAdd":
+      return binary((indices, updates) => engine.core.tidy(() => scatter(engine, call, node, indices, updates)));
+    case "matmul":
+      return binary((a, b) => engine.core.tidy(() => product(engine, call, a, b, op.transposeA, op.transposeB)));
+    case "cast":
+      return unary((x) => cast(engine, call, x, op.dtype));
+    case "argmax":
+      return unary((x) => call("ArgMax", { x }, { axis: op.axis }));
+  }
+}
+
+/** Says whether a node adds up nothing at all, for which the WebAssembly kernels leave their memory as it was. */
+function addsNothing({ op, shape }: PlanNode, sources: readonly PlanNode[]): boolean {
+  if (op.kind !== "sum" && op.kind !== "matmul" && op.kind !== "scatterAdd") return false;
+  return elementCount(shape) > 0 && sources.some((source) => elementCount(source.shape) === 0);
+}
+
+function unary(compute: (x: Tensor) => Tensor): Kernel {
+  return ([x]) => {
+    if (x === undefined) throw new RangeError("Cannot compute node: it has no operand");
+    return compute(x);
+  };
+}
+
+function binary(compute: (a: Tensor, b: Tensor) => Tensor): Kernel {
+  return ([a, b]) => {
+    if (a === undefined || b === undefined) throw new RangeError("Cannot compute node: it lacks an operand");
+    return compute(a, b);
+  };
+}
+
+/** Concat takes its tensors as an array, which the type of a kernel's inputs does not know. */
+function asInputs(operands: readonly Tensor[]): NamedTensorMap {
+  return operands as unknown as NamedTensorMap;
+}
+
+/**
+ * Repeats a tensor to a shape, by numpy's rules. Tile is the kernel for it, but takes 68 ns for each element in WebAssembly;
+ * a product with ones takes less than 1.
+ */
+function expand(call: Call, x: Tensor, shape: readonly number[]): Tensor {
+  if (shape.length === x.rank && shape.every((size, axis) => size === x.shape[axis])) return x;
+  if (x.dtype !== "bool") {
+    return call("Multiply", { a: x, b: call("Fill", {}, { shape: [...shape], value: 1, dtype: x.dtype }) });
+  }
+  const aligned = [...Array<number>(shape.length - x.rank).fill(1), ...x.shape];
+  const reps = shape.map((size, axis) => (aligned[axis] === size ? 1 : size));
+  return call("Tile", { x: call("Reshape", { x }, { shape: aligned }) }, { reps });
+}
+
+/** Select takes three tensors of one shape. */
+function select(call: Call, operands: readonly Tensor[], shape: readonly number[]): Tensor {
+  const [condition, t, e] = operands.map((operand) => expand(call, operand, shape));
+  if (condition === undefined || t === undefined || e === undefined) {
+    throw new RangeError("Cannot compute where: it lacks an operand");
+  }
+  return call("Select", { condition, t, e });
+}
+
+function scatter(engine: TfjsEngine, call: Call, node: PlanNode, indices: Tensor, updates: Tensor): Tensor {
+  const [rows = 0, ...rowShape] = node.shape;
+  if (!engine.checksIndices) checkIndices(indices, rows);
+  const count = elementCount(indices.shape);
+  return call(
+    "ScatterNd",
+    {
+      indices: call("Reshape", { x: indices }, { shape: [count, 1] }),
+      updates: call("Reshape", { x: updates }, { shape: [count, ...rowShape] }),
+    },
+    { shape: [rows, ...rowShape] },
+  );
+}
+
+/** The WebAssembly kernel would write to whatever memory an index leads to. */
+function checkIndices(indices: Tensor, rows: number): void {
+  for (const index of indices.dataSync()) {
+    if (index >= 0 && index < rows) continue;
+    throw new KdataError("backend", `Cannot scatter rows on tfjs: index ${index} is not in [0, ${rows})`);
+  }
+}
+
+function product(
+  engine: TfjsEngine,
+  call: Call,
+  a: Tensor,
+  b: Tensor,
+  transposeA: boolean,
+  transposeB: boolean,
+): Tensor {
+  if (engine.transposesInProduct) return call("BatchMatMul", { a, b }, { transposeA, transposeB });
+  const left = transposeA ? swapLastAxes(call, a) : a;
+  const right = transposeB ? swapLastAxes(call, b) : b;
+  return call("BatchMatMul", { a: left, b: right }, { transposeA: false, transposeB: false });
+}
+
+function swapLastAxes(call: Call, x: Tensor): Tensor {
+  const leading = Array.from({ length: x.rank - 2 }, (_, axis) => axis);
+  return call("Transpose", { x }, { perm: [...leading, x.rank - 1, x.rank - 2] });
+}
+
+/** The WebAssembly kernel keeps the low byte of a number as a bool. */
+function cast(engine: TfjsEngine, call: Call, x: Tensor, dtype: GraphDType): Tensor {
+  if (dtype !== "bool" || x.dtype === "bool") return call("Cast", { x }, { dtype });
+  return engine.core.tidy(() => call("NotEqual", { a: x, b: engine.core.scalar(0, x.dtype) }));
+}
+
+// The rational approximation of erf on [-4, 4] that Eigen and TensorFlow use for float32, evaluated in float64:
+// https://gitlab.com/libeigen/eigen/-/blob/3.4/unsupported/Eigen/src/SpecialFunctions/SpecialFunctionsImpl.h
+const ERF_LIMIT = 4; // beyond it erf is 1 in float32
+
+/** Computes erf in JavaScript: one pass over the elements costs less than the two dozen kernels it would take. */
+function erf(engine: TfjsEngine, x: Tensor): Tensor {
+  const values = Float32Array.from(x.dataSync(), erfOf);
+  return engine.core.engine().makeTensor(values, x.shape, "float32");
+}
+
+function erfOf(value: number): number {
+  const x = Math.max(-ERF_LIMIT, Math.min(ERF_LIMIT, value));
+  const square = x * x;
+  let numerator = -2.72614225801306e-10;
+  numerator = numerator * square + 2.77068142495902e-8;
+  numerator = numerator * square - 2.10102402082508e-6;
+  numerator = numerator * square - 5.69250639462346e-5;
+  numerator = numerator * square - 7.34990630326855e-4;
+  numerator = numerator * square - 2.95459980854025e-3;
+  numerator = numerator * square - 1.60960333262415e-2;
+  let denominator = -1.45660718464996e-5;
+  denominator = denominator * square - 2.13374055278905e-4;
+  denominator = denominator * square - 1.68282697438203e-3;
+  denominator = denominator * square - 7.37332916720468e-3;
+  denominator = denominator * square - 1.42647390514189e-2;
+  return (x * numerator) / denominator;
+}
