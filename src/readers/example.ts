@@ -1,0 +1,306 @@
+// tf.train.Example messages as features (https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/example/feature.proto).
+// Own decoder: this is the hot path of every TFRecord data set. What a protobuf parser must accept it accepts: fields in any
+// order, repeated and merged messages, packed and unpacked numbers, unknown fields, map entries that come again.
+
+import { KdataError, type Position } from "../core/errors.ts";
+import { emptyFeatures, type Feature, type Features } from "../core/sample.ts";
+import { viewElements } from "../core/tensor.ts";
+import { Arena } from "./arena.ts";
+import { applyNote, KEY_NAME, parseNotes, SCHEMA_NAME, type FeatureNote } from "./feature-notes.ts";
+import {
+  readLength,
+  readTag,
+  skipBytes,
+  skipField,
+  skipVarint,
+  wireError,
+  wireTypes,
+  type Cursor,
+} from "./protobuf.ts";
+import { decodeUtf8 } from "./text.ts";
+
+/** Field 1 with a length: `Example.features`, `Features.feature`, the key of a map entry, `BytesList.value`, packed numbers. */
+const FIELD_1 = (1 << 3) | wireTypes.length;
+/** Field 2 with a length: the value of a map entry. */
+const FIELD_2 = (2 << 3) | wireTypes.length;
+/** The oneof of Feature: `bytes_list`, `float_list`, `int64_list`. */
+const BYTES_LIST = (1 << 3) | wireTypes.length;
+const FLOAT_LIST = (2 << 3) | wireTypes.length;
+const INT64_LIST = (3 << 3) | wireTypes.length;
+/** `value` of FloatList and Int64List, not packed. */
+const UNPACKED_FLOAT = (1 << 3) | wireTypes.fixed32;
+const UNPACKED_INT64 = (1 << 3) | wireTypes.varint;
+
+/** Names that are kept to be recognised in the next record; more features than this are only slower. */
+const MAX_KNOWN_NAMES = 1024;
+
+/** What a message holds: the features, and the key where one was written. */
+export interface DecodedExample {
+  readonly key: string | undefined;
+  readonly features: Features;
+}
+
+/**
+ * Decodes messages one after another, with memory that it reuses.
+ *
+ * `bytes_list` becomes bytes (one value) or a list; `float_list` and `int64_list` become tensors of rank 1; a feature without
+ * a list becomes an empty list; notes in `__schema__` are applied. Bytes are views of the message, tensors of the message or
+ * of the decoder's memory: both are valid until the next call.
+ */
+export class ExampleDecoder {
+  readonly #arena = new Arena();
+  readonly #names: { readonly bytes: Uint8Array; readonly name: string }[] = [];
+  #notesText = new Uint8Array(0);
+  #notes: ReadonlyMap<string, FeatureNote> = new Map();
+  /** Ranges of the cursor's bytes, start and end in turn: the values of one map entry, and the elements of its list. */
+  readonly #values: number[] = [];
+  readonly #runs: number[] = [];
+
+  /**
+   * Decodes the message from `cursor.position` to `cursor.end`.
+   *
+   * @throws {KdataError} `format` with the byte when it is not a tf.train.Example, a name is not UTF-8, or a note does not fit;
+   *   `unsupported` when JSON holds a whole number that JavaScript cannot.
+   */
+  decode(cursor: Cursor): DecodedExample {
+    const at = { source: cursor.source, record: cursor.record, byte: cursor.origin + cursor.position };
+    const found: Found = { features: emptyFeatures(), entries: 0, key: undefined, notes: undefined };
+    this.#arena.reset();
+    const { end } = cursor;
+    while (cursor.position < end) {
+      const tag = readTag(cursor);
+      if (tag !== FIELD_1) skipField(cursor, tag);
+      else this.#decodeFeatures(cursor, found);
+      cursor.end = end;
+    }
+    if (found.notes !== undefined) this.#applyNotes(found.features, reservedBytes(SCHEMA_NAME, found.notes, at), at);
+    const { features, key } = found;
+    if (key === undefined) return { key, features };
+    const text = reservedBytes(KEY_NAME, key, at);
+    return { key: decodeUtf8(text, `Cannot read tfrecord: ${KEY_NAME}`, at), features };
+  }
+
+  /** One `Features` message; a second one in the same Example adds to the first. */
+  #decodeFeatures(cursor: Cursor, found: Found): void {
+    const end = enter(cursor);
+    while (cursor.position < end) {
+      const tag = readTag(cursor);
+      if (tag !== FIELD_1) skipField(cursor, tag);
+      else this.#decodeEntry(cursor, found);
+      cursor.end = end;
+    }
+  }
+
+  /** One map entry: key and value in any order, either of them missing or repeated. */
+  #decodeEntry(cursor: Cursor, found: Found): void {
+    const end = enter(cursor);
+    let nameStart = end;
+    let nameEnd = end;
+    const values = this.#values;
+    values.length = 0;
+    while (cursor.position < end) {
+      const tag = readTag(cursor);
+      if (tag !== FIELD_1 && tag !== FIELD_2) {
+        skipField(cursor, tag);
+        continue;
+      }
+      const length = readLength(cursor);
+      const start = cursor.position;
+      cursor.position += length;
+      if (tag === FIELD_2) {
+        values.push(start, cursor.position);
+      } else {
+        nameStart = start;
+        nameEnd = cursor.position;
+      }
+    }
+    const name = this.#nameAt(cursor, nameStart, nameEnd, found.entries++);
+    const feature = this.#decodeFeature(cursor);
+    if (name === KEY_NAME) found.key = feature;
+    else if (name === SCHEMA_NAME) found.notes = feature;
+    else found.features[name] = feature;
+    cursor.position = end;
+  }
+
+  /** Records of a file mostly have the same names in the same order: then the string of the last record is used again. */
+  #nameAt(cursor: Cursor, start: number, end: number, entry: number): string {
+    const known = this.#names[entry];
+    if (known !== undefined && equalBytes(known.bytes, cursor.bytes, start, end)) return known.name;
+    const bytes = cursor.bytes.slice(start, end);
+    const at = { source: cursor.source, record: cursor.record, byte: cursor.origin + start };
+    const name = decodeUtf8(bytes, "Cannot read tf.Example: a feature name", at);
+    if (entry <= this.#names.length && entry < MAX_KNOWN_NAMES) this.#names[entry] = { bytes, name };
+    return name;
+  }
+
+  /** The values of an entry are parts of one Feature. Its list is the one of the last kind; parts of that kind add up. */
+  #decodeFeature(cursor: Cursor): Feature {
+    const values = this.#values;
+    const runs = this.#runs;
+    runs.length = 0;
+    let kind = 0;
+    for (let i = 0; i < values.length; i += 2) {
+      cursor.position = values[i] as number;
+      const end = (cursor.end = values[i + 1] as number);
+      while (cursor.position < end) {
+        const tag = readTag(cursor);
+        if (tag === BYTES_LIST || tag === FLOAT_LIST || tag === INT64_LIST) {
+          if (tag !== kind) runs.length = 0;
+          kind = tag;
+          collectRuns(cursor, tag, runs);
+        } else {
+          skipField(cursor, tag);
+        }
+        cursor.end = end;
+      }
+    }
+    if (kind === FLOAT_LIST) return this.#floats(cursor);
+    if (kind === INT64_LIST) return this.#int64s(cursor);
+    if (runs.length === 2) return cursor.bytes.subarray(runs[0], runs[1]);
+    return Array.from({ length: runs.length / 2 }, (_, i) => cursor.bytes.subarray(runs[2 * i], runs[2 * i + 1]));
+  }
+
+  #floats(cursor: Cursor): Feature {
+    const runs = this.#runs;
+    const { bytes } = cursor;
+    let size = 0;
+    for (let i = 0; i < runs.length; i += 2) size += (runs[i + 1] as number) - (runs[i] as number);
+    const byteOffset = bytes.byteOffset + (runs[0] ?? 0);
+    if (runs.length === 2 && byteOffset % 4 === 0) {
+      return { dtype: "float32", shape: [size / 4], data: viewElements("float32", bytes.buffer, byteOffset, size / 4) };
+    }
+    const start = this.#arena.take(size);
+    let filled = start;
+    for (let i = 0; i < runs.length; i += 2) {
+      copyBytes(bytes, runs[i] as number, runs[i + 1] as number, this.#arena.bytes, filled);
+      filled += (runs[i + 1] as number) - (runs[i] as number);
+    }
+    const data = viewElements("float32", this.#arena.bytes.buffer, start, size / 4);
+    return { dtype: "float32", shape: [size / 4], data };
+  }
+
+  #int64s(cursor: Cursor): Feature {
+    const runs = this.#runs;
+    let count = 0;
+    for (let i = 0; i < runs.length; i += 2) count += countVarints(cursor, runs[i] as number, runs[i + 1] as number);
+    const start = this.#arena.take(8 * count);
+    let word = start / 4;
+    for (let i = 0; i < runs.length; i += 2) {
+      word = decodeVarints(cursor.bytes, runs[i] as number, runs[i + 1] as number, this.#arena.words, word);
+    }
+    const data = viewElements("int64", this.#arena.bytes.buffer, start, count);
+    return { dtype: "int64", shape: [count], data };
+  }
+
+  #applyNotes(features: Features, text: Uint8Array, at: Position): void {
+    if (!equalBytes(this.#notesText, text, 0, text.length)) {
+      this.#notes = parseNotes(text, at);
+      this.#notesText = text.slice();
+    }
+    for (const [name, note] of this.#notes) {
+      const stored = features[name];
+      if (stored === undefined) {
+        throw new KdataError("format", `Cannot read tfrecord: ${SCHEMA_NAME} names "${name}", which is not there`, {
+          at,
+        });
+      }
+      features[name] = applyNote(name, stored, note, at);
+    }
+  }
+}
+
+/** What was decoded of a message so far; the two reserved features apart. */
+interface Found {
+  readonly features: Features;
+  /** Map entries so far. */
+  entries: number;
+  key: Feature | undefined;
+  notes: Feature | undefined;
+}
+
+/** Reads the length of a submessage, makes its end the cursor's and returns it. */
+function enter(cursor: Cursor): number {
+  const length = readLength(cursor);
+  return (cursor.end = cursor.position + length);
+}
+
+function reservedBytes(name: string, feature: Feature, at: Position): Uint8Array {
+  if (feature instanceof Uint8Array) return feature;
+  throw new KdataError("format", `Cannot read tfrecord: ${name} must be one value of bytes`, { at });
+}
+
+/** Adds where the elements of one list message lie: each value of bytes, each packed or unpacked run of numbers. */
+function collectRuns(cursor: Cursor, kind: number, runs: number[]): void {
+  const end = enter(cursor);
+  while (cursor.position < end) {
+    const tag = readTag(cursor);
+    if (tag === FIELD_1) {
+      const length = readLength(cursor);
+      if (kind === FLOAT_LIST && length % 4 !== 0) {
+        throw wireError(cursor, cursor.position, `${length} bytes of packed floats are no multiple of 4`);
+      }
+      runs.push(cursor.position, cursor.position + length);
+      cursor.position += length;
+    } else if (tag === UNPACKED_FLOAT && kind === FLOAT_LIST) {
+      runs.push(cursor.position, cursor.position + 4);
+      skipBytes(cursor, 4);
+    } else if (tag === UNPACKED_INT64 && kind === INT64_LIST) {
+      const start = cursor.position;
+      skipVarint(cursor);
+      runs.push(start, cursor.position);
+    } else {
+      skipField(cursor, tag);
+    }
+  }
+}
+
+function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+  // Below some 64 bytes a loop is faster than making the view that `set` needs.
+  if (end - start > 64) target.set(source.subarray(start, end), at);
+  else for (let i = start; i < end; i++) target[at + i - start] = source[i] as number;
+}
+
+/** Counts varints, each of which must end inside and hold at most 64 bits. */
+function countVarints(cursor: Cursor, start: number, end: number): number {
+  const { bytes } = cursor;
+  let count = 0;
+  let first = start;
+  for (let i = start; i < end; i++) {
+    if ((bytes[i] as number) < 0x80) {
+      count++;
+      if (i - first >= 9 && (i - first > 9 || (bytes[i] as number) > 1)) {
+        throw wireError(cursor, first, "a varint is longer than 64 bits");
+      }
+      first = i + 1;
+    }
+  }
+  if (first !== end) throw wireError(cursor, first, "a varint is cut off");
+  return count;
+}
+
+/** Decodes varints that `countVarints` has passed into pairs of words, low and high, and says where they end. */
+function decodeVarints(bytes: Uint8Array, start: number, end: number, words: Int32Array, firstWord: number): number {
+  let word = firstWord;
+  for (let i = start; i < end; word += 2) {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[i++] as number;
+      const bits = byte & 0x7f;
+      if (shift < 32) low |= bits << shift;
+      // The fifth byte has four bits for the low word and three for the high one.
+      if (shift === 28) high = bits >>> 4;
+      else if (shift > 28) high |= bits << (shift - 32);
+      if (byte < 0x80) break;
+    }
+    words[word] = low;
+    words[word + 1] = high;
+  }
+  return word;
+}
+
+function equalBytes(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
+  return true;
+}

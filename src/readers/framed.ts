@@ -1,0 +1,189 @@
+// Shards whose records stand one after another, each behind a header that says how long it is. A format gives a framer, which
+// looks at headers only, and a decoder; this file makes of them a reader in order, a reader by number, a scan that jumps over
+// the payloads, and a reader of streams.
+
+import { KdataError } from "../core/errors.ts";
+import type { Sample } from "../core/sample.ts";
+import type { Limits, ReadOptions, RecordIndex, ShardReader } from "./format.ts";
+import { resolveLimits } from "./limits.ts";
+import type { SeekableSource, StreamSource } from "./source.ts";
+import { SourceWindow, StreamWindow, type Window } from "./window.ts";
+
+/** Where one record lies. */
+export interface Frame {
+  /** Counted from 0. */
+  readonly record: number;
+  /** First byte of the record and the one after its last, framing included. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The place where framing begins: the start of the source, or one record that an index names. */
+export interface FramingStart {
+  readonly record: number;
+  readonly position: number;
+  /** Where the record of an index ends; `undefined` at the start of a source. */
+  readonly end: number | undefined;
+  /** What {@link Framer.header} gave when the index was made. */
+  readonly header: unknown;
+}
+
+/** Finds one record after the other. It keeps its place, and continues there when more bytes have arrived. */
+export interface Framer<F extends Frame> {
+  /**
+   * Finds the next record: its headers were in the window, its payload need not be. `more`: call again when what was located
+   * in vain has arrived. `end`: the source ends as it should.
+   *
+   * @throws {KdataError} when the framing is broken.
+   */
+  next(window: Window): F | "more" | "end";
+  /** What an index must keep beside the extents, after the last record. */
+  header?(): unknown;
+}
+
+/** A framed format, as {@link openFramed} takes it. */
+export interface FramedFormat<F extends Frame> {
+  framer(source: string, limits: Limits, start: FramingStart): Framer<F>;
+  /** Makes a decoder; `index` is where the first byte of the frame lies in the window. Samples are views until the next call. */
+  decoder(source: string): (frame: F, window: Window, index: number) => Sample;
+}
+
+const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
+
+/** Opens a shard of a framed format. The reader owns the source. */
+export function openFramed<F extends Frame>(
+  format: FramedFormat<F>,
+  source: SeekableSource,
+  options: ReadOptions = {},
+): ShardReader {
+  return new FramedReader(format, source, options);
+}
+
+/** Reads a stream of a framed format in order. The samples are views until the next one is taken. */
+export async function* streamFramed<F extends Frame>(
+  format: FramedFormat<F>,
+  source: StreamSource,
+  options: ReadOptions = {},
+): AsyncGenerator<Sample> {
+  const framer = format.framer(source.name, resolveLimits(options.limits), SOURCE_START);
+  const decode = format.decoder(source.name);
+  const window = new StreamWindow(source);
+  try {
+    for (;;) {
+      const frame = framer.next(window);
+      if (frame === "end") return;
+      if (frame === "more") {
+        await window.load();
+        continue;
+      }
+      let index = window.locate(frame.start, frame.end - frame.start);
+      if (index < 0) {
+        await window.load();
+        refuseCut(frame, window, source.name);
+        index = window.locate(frame.start, frame.end - frame.start);
+      }
+      yield decode(frame, window, index);
+    }
+  } finally {
+    await window.close();
+  }
+}
+
+class FramedReader<F extends Frame> implements ShardReader {
+  readonly source: string;
+  readonly #format: FramedFormat<F>;
+  readonly #source: SeekableSource;
+  readonly #limits: Limits;
+  readonly #decode: (frame: F, window: Window, index: number) => Sample;
+  #index: RecordIndex | undefined;
+  #random: SourceWindow | undefined;
+
+  constructor(format: FramedFormat<F>, source: SeekableSource, options: ReadOptions) {
+    this.source = source.name;
+    this.#format = format;
+    this.#source = source;
+    this.#limits = resolveLimits(options.limits);
+    this.#decode = format.decoder(source.name);
+    this.#index = options.index;
+  }
+
+  count(): number {
+    return this.index().offsets.length;
+  }
+
+  index(): RecordIndex {
+    return (this.#index ??= scan(this.#format, this.#source, this.#limits));
+  }
+
+  read(record: number): Sample {
+    const { offsets, lengths, header } = this.index();
+    const position = offsets[record];
+    const length = lengths[record];
+    if (position === undefined || length === undefined) {
+      throw new RangeError(`Cannot read record ${record} of ${this.source}: it has ${offsets.length}`);
+    }
+    const end = position + length;
+    const window = (this.#random ??= new SourceWindow(this.#source, "exact"));
+    if (end > window.end) throw staleIndex(this.source, record, position);
+    window.release(position);
+    const index = window.locate(position, length);
+    const frame = this.#format.framer(this.source, this.#limits, { record, position, end, header }).next(window);
+    if (typeof frame === "string" || frame.start !== position || frame.end !== end) {
+      throw staleIndex(this.source, record, position);
+    }
+    return this.#decode(frame, window, index);
+  }
+
+  *samples(): Generator<Sample> {
+    const framer = this.#format.framer(this.source, this.#limits, SOURCE_START);
+    const window = new SourceWindow(this.#source, "forward");
+    for (;;) {
+      const frame = framer.next(window);
+      if (typeof frame === "string") return;
+      const index = window.locate(frame.start, frame.end - frame.start);
+      yield this.#decode(frame, window, index);
+    }
+  }
+
+  close(): void {
+    this.#source.close();
+  }
+}
+
+/** Finds all records by their headers alone. */
+function scan<F extends Frame>(format: FramedFormat<F>, source: SeekableSource, limits: Limits): RecordIndex {
+  const framer = format.framer(source.name, limits, SOURCE_START);
+  const window = new SourceWindow(source, "hop");
+  const offsets: number[] = [];
+  const lengths: number[] = [];
+  for (;;) {
+    const frame = framer.next(window);
+    if (typeof frame === "string") break;
+    offsets.push(frame.start);
+    lengths.push(frame.end - frame.start);
+  }
+  const header = framer.header?.();
+  return { offsets: sharedArray(offsets), lengths: sharedArray(lengths), ...(header === undefined ? {} : { header }) };
+}
+
+function sharedArray(numbers: readonly number[]): Float64Array<SharedArrayBuffer> {
+  const array = new Float64Array(new SharedArrayBuffer(8 * numbers.length));
+  array.set(numbers);
+  return array;
+}
+
+/** A framer of a stream cannot know the end, so its frames may go beyond it. */
+function refuseCut(frame: Frame, window: Window, source: string): void {
+  if (frame.end <= window.end) return;
+  const at = { source, record: frame.record, byte: window.end };
+  const reason = `Cannot read record: it ends at byte ${frame.end}, the stream ends before`;
+  throw new KdataError("truncated", reason, { at });
+}
+
+function staleIndex(source: string, record: number, byte: number): KdataError {
+  const hint = "Make the index anew: the file has changed since.";
+  return new KdataError("state", "Cannot read record: the index does not fit the file", {
+    at: { source, record, byte },
+    hint,
+  });
+}
