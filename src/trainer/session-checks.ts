@@ -1,19 +1,15 @@
 // What every backend checks before its engine sees it: names, shapes and dtypes of feeds and state, names of knobs.
 
 import { KdataError } from "../core/errors.ts";
+import { nearestName } from "../core/nearest.ts";
 import type { HostTensor, Knobs } from "./backend.ts";
-import type { GraphDType, Plan } from "./plan.ts";
-
-/** Shape and dtype of a tensor. */
-export interface TensorSpec {
-  readonly shape: readonly number[];
-  readonly dtype: GraphDType;
-}
+import type { Plan } from "./plan.ts";
+import { formatSpec, sameShape, type ValueSpec } from "./primitives.ts";
 
 /**
- * Checks that the feeds of a run are those of the plan.
+ * Checks that a run is fed all that the plan takes. What it does not take is ignored: a plan leaves out what nothing needs.
  *
- * @throws {KdataError} `shape` when one is missing, unknown, or of another shape or dtype.
+ * @throws {KdataError} `shape` when a feed is missing, or of another shape or dtype.
  */
 export function checkFeeds(plan: Plan, feeds: ReadonlyMap<string, HostTensor>): void {
   for (const [name, id] of plan.feeds) {
@@ -22,17 +18,12 @@ export function checkFeeds(plan: Plan, feeds: ReadonlyMap<string, HostTensor>): 
     if (feed === undefined) {
       throw new KdataError("shape", `Cannot run ${plan.name}: nothing is fed as '${name}'`);
     }
-    if (node !== undefined && !sameSpec(feed, node)) {
+    if (node !== undefined && !isSameSpec(feed, node)) {
       throw new KdataError(
         "shape",
-        `Cannot run ${plan.name}: '${name}' is fed ${describe(feed)}, compiled for ${describe(node)}`,
+        `Cannot run ${plan.name}: '${name}' is fed ${formatSpec(feed)}, compiled for ${formatSpec(node)}`,
       );
     }
-  }
-  for (const name of feeds.keys()) {
-    if (plan.feeds.has(name)) continue;
-    const known = [...plan.feeds.keys()].join(", ");
-    throw new KdataError("shape", `Cannot run ${plan.name}: it is not fed '${name}' (it is fed: ${known})`);
   }
 }
 
@@ -41,7 +32,7 @@ export function checkFeeds(plan: Plan, feeds: ReadonlyMap<string, HostTensor>): 
  *
  * @throws {KdataError} `state` when a tensor is missing or of another shape or dtype.
  */
-export function checkPlanState(plan: Plan, held: ReadonlyMap<string, TensorSpec>): void {
+export function checkPlanState(plan: Plan, held: ReadonlyMap<string, ValueSpec>): void {
   for (const [name, id] of [...plan.state, ...plan.updates]) {
     const node = plan.nodes[id];
     if (node !== undefined) checkState(`compile ${plan.name}`, held, name, node);
@@ -53,18 +44,13 @@ export function checkPlanState(plan: Plan, held: ReadonlyMap<string, TensorSpec>
  *
  * @throws {KdataError} `state` when the session has no tensor of that name, or one of another shape or dtype.
  */
-export function checkState(
-  action: string,
-  held: ReadonlyMap<string, TensorSpec>,
-  name: string,
-  given: TensorSpec,
-): void {
+export function checkState(action: string, held: ReadonlyMap<string, ValueSpec>, name: string, given: ValueSpec): void {
   const spec = held.get(name);
   if (spec === undefined) throw new KdataError("state", `Cannot ${action}: the session holds no '${name}'`);
-  if (!sameSpec(spec, given)) {
+  if (!isSameSpec(spec, given)) {
     throw new KdataError(
       "state",
-      `Cannot ${action}: '${name}' is ${describe(given)}, the session holds ${describe(spec)}`,
+      `Cannot ${action}: '${name}' is ${formatSpec(given)}, the session holds ${formatSpec(spec)}`,
     );
   }
 }
@@ -77,8 +63,10 @@ export function checkState(
 export function checkKnobs(backend: string, knobs: Knobs, known: readonly string[]): void {
   for (const name of Object.keys(knobs)) {
     if (known.includes(name)) continue;
+    const nearest = nearestName(name, known);
     const list = known.length === 0 ? "it has none" : `known: ${known.join(", ")}`;
-    throw new KdataError("usage", `Cannot open ${backend}: unknown knob '${name}' (${list})`);
+    const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+    throw new KdataError("usage", `Cannot open ${backend}: unknown knob '${name}' (${list}${question})`);
   }
 }
 
@@ -95,12 +83,6 @@ export function countKnob(backend: string, knobs: Knobs, name: string, otherwise
   throw new KdataError("usage", `Cannot open ${backend}: ${name} is ${String(value)}, not a whole number from 1 on`);
 }
 
-function sameSpec(a: TensorSpec, b: TensorSpec): boolean {
-  return (
-    a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((size, axis) => size === b.shape[axis])
-  );
-}
-
-function describe({ dtype, shape }: TensorSpec): string {
-  return `${dtype} [${shape.join(", ")}]`;
+function isSameSpec(a: ValueSpec, b: ValueSpec): boolean {
+  return a.dtype === b.dtype && sameShape(a.shape, b.shape);
 }

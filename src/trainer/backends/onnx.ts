@@ -9,6 +9,7 @@ import { KdataError } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { GraphDType, Plan, PlanNode } from "../plan.ts";
+import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState, countKnob } from "../session-checks.ts";
 import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
 
@@ -71,9 +72,7 @@ function readKnobs(knobs: Knobs): Settings {
  * One state tensor. A run reads it and puts the engine's output in its place. Outputs allocated before the run gain nothing:
  * the binding fills them and copies them all the same.
  */
-interface Slot {
-  readonly dtype: GraphDType;
-  readonly shape: readonly number[];
+interface Slot extends ValueSpec {
   tensor: Runtime.Tensor;
 }
 
@@ -178,7 +177,10 @@ class OnnxProgram implements Program {
     if (this.#closed) throw new TypeError(`Cannot run ${this.#plan.name}: its session is closed`);
     checkFeeds(this.#plan, feeds);
     const inputs: Record<string, Runtime.Tensor> = {};
-    for (const [name, feed] of feeds) inputs[nameOf(this.#model.feeds, name)] = this.#feedTensor(name, feed);
+    for (const [name, input] of this.#model.feeds) {
+      const feed = feeds.get(name);
+      if (feed !== undefined) inputs[input] = this.#feedTensor(name, feed);
+    }
     for (const [name, input] of this.#model.state) inputs[input] = this.#slot(name).tensor;
 
     const results = await attempt(`run ${this.#plan.name}`, () => this.#engine.run(inputs));

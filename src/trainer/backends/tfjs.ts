@@ -6,7 +6,8 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import { KdataError } from "../../core/errors.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { Plan, PlanNode } from "../plan.ts";
-import { checkFeeds, checkKnobs, checkPlanState, checkState, type TensorSpec } from "../session-checks.ts";
+import type { ValueSpec } from "../primitives.ts";
+import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
 import { simplifyPlan } from "../simplify.ts";
 import { loadEngine, type TfjsEngine } from "./tfjs-engines.ts";
 import { kernelFor, type Kernel } from "./tfjs-kernels.ts";
@@ -37,7 +38,7 @@ async function activate({ core, registeredAs }: TfjsEngine): Promise<void> {
 }
 
 /** A state tensor: replaced as a whole when a run updates it. */
-interface Slot extends TensorSpec {
+interface Slot extends ValueSpec {
   tensor: Tensor;
 }
 
@@ -224,7 +225,7 @@ function upload(engine: TfjsEngine, { dtype, shape, data }: HostTensor): Tensor 
 }
 
 /** Copies a tensor out of the engine, whose plain engine would hand out its own memory. */
-function download({ dtype, shape }: TensorSpec, tensor: Tensor): HostTensor {
+function download({ dtype, shape }: ValueSpec, tensor: Tensor): HostTensor {
   return { dtype, shape, data: tensor.dataSync().slice() };
 }
 
