@@ -1,0 +1,219 @@
+// `kdata convert SPEC... --to FORMAT -o DIR`: data sets into another storage format.
+
+import { basename } from "node:path";
+import { convert } from "../convert/convert.ts";
+import type { ConvertOptions, ConvertPlan, ConvertReport } from "../convert/options.ts";
+import { planConversion } from "../convert/plan.ts";
+import { KdataError } from "../core/errors.ts";
+import { findDataset, openShard } from "../readers/open.ts";
+import type { CommandDefinition, Invocation } from "./command.ts";
+import { inputSpec, isStream, type InputSpec } from "./input.ts";
+import { interruptible } from "./interrupt.ts";
+import {
+  formatByteRate,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatQuantity,
+  formatSampleRate,
+  parseCount,
+  parseSize,
+} from "./numbers.ts";
+import type { Notice } from "./progress.ts";
+
+const EXISTING_CHOICES = ["error", "skip", "overwrite"] as const;
+const EXISTING_HINT = "--if-exists skip | overwrite";
+
+interface ConvertFlags {
+  readonly to: string;
+  readonly output: string;
+  readonly from?: string;
+  readonly shardSize?: string;
+  readonly shards?: string;
+  readonly ifExists: (typeof EXISTING_CHOICES)[number];
+  readonly select?: string;
+  readonly drop?: string;
+  readonly map: readonly string[];
+  readonly name?: string;
+  readonly dryRun?: true;
+}
+
+/** The verb for the command line. */
+export const convertCommand: CommandDefinition<ConvertFlags> = {
+  configure(command) {
+    command
+      .argument("<spec...>", "files, brace or glob patterns; - is standard input")
+      .requiredOption("--to <format>", "format to write: tfrecord, webdataset, npy")
+      .requiredOption("-o, --output <dir>", "directory to write to; made if there is none")
+      .option("--from <format>", "format of the input; found by content if left out")
+      .addOption(
+        command.createOption("--shard-size <size>", "numbered shards of about this size: 256MiB").conflicts("shards"),
+      )
+      .option("--shards <count>", "so many numbered shards of equal numbers of samples")
+      .addOption(
+        command
+          .createOption("--if-exists <choice>", "what to do about an output that is there")
+          .choices(EXISTING_CHOICES)
+          .default("error"),
+      )
+      .addOption(command.createOption("--select <names>", "keep only these features: a,b").conflicts("drop"))
+      .option("--drop <names>", "leave these features out: a,b")
+      .addOption(
+        command
+          .createOption("--map <old=new>", "rename a feature; may be given several times")
+          .default([], "none")
+          .argParser((pair: string, pairs: readonly string[]) => [...pairs, pair]),
+      )
+      .option("--name <base>", "base name of numbered shards, or of what standard input becomes")
+      .option("--dry-run", "print the plan and touch nothing")
+      .addHelpText("after", EXAMPLES);
+  },
+  async run(invocation) {
+    await interruptible(async (signal) => {
+      const spec = inputSpec(invocation.args, signal);
+      const options = convertOptions(invocation.flags);
+      await (invocation.flags.dryRun
+        ? printPlan(spec, options, invocation)
+        : runConversion(spec, { ...options, signal }, invocation));
+    });
+    return undefined;
+  },
+};
+
+const EXAMPLES = `
+Examples:
+  kdata convert 'imgs/train-{000..007}.tar' --to tfrecord -o out/ --shard-size 256MiB
+  kdata convert x.npy y.npy --to webdataset -o out/ --map x=image --map y=label
+  tar cf - digits/ | kdata convert - --to npy -o out/ --name digits`;
+
+function convertOptions(flags: ConvertFlags): ConvertOptions {
+  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name } = flags;
+  return {
+    to,
+    output,
+    ifExists,
+    ...(from !== undefined && { from }),
+    ...(shardSize !== undefined && { shardSize: parseSize(shardSize, "--shard-size") }),
+    ...(shards !== undefined && { shards: parseCount(shards, "--shards") }),
+    ...(select !== undefined && { select: parseNames(select) }),
+    ...(drop !== undefined && { drop: parseNames(drop) }),
+    ...(map.length > 0 && { rename: parseRenames(map) }),
+    ...(name !== undefined && { name }),
+  };
+}
+
+function parseNames(list: string): string[] {
+  return list.split(",").map((name) => name.trim());
+}
+
+function parseRenames(pairs: readonly string[]): Record<string, string> {
+  const renames = Object.create(null) as Record<string, string>;
+  for (const pair of pairs) {
+    const [, old, renamed] = /^([^=]+)=([^=]+)$/.exec(pair) ?? [];
+    if (old === undefined || renamed === undefined) {
+      throw new KdataError("usage", `Cannot read --map: ${JSON.stringify(pair)} is not old=new`);
+    }
+    renames[old] = renamed;
+  }
+  return renames;
+}
+
+async function printPlan(
+  spec: InputSpec,
+  options: ConvertOptions,
+  { output }: Invocation<ConvertFlags>,
+): Promise<void> {
+  if (isStream(spec)) throw new KdataError("usage", "Cannot plan: standard input can be read only once");
+  const plan = await planConversion(spec, options);
+  await output.report({ schema: "kdata.convert-plan/1", ...plan }, [
+    planLine(plan, options),
+    ...plan.outputs.map((path) => `        ${path}`),
+  ]);
+}
+
+async function runConversion(
+  spec: InputSpec,
+  options: ConvertOptions,
+  { output, progress }: Invocation<ConvertFlags>,
+): Promise<void> {
+  progress.begin(isStream(spec) ? streamNotice(options) : planNotice(await planConversion(spec, options), options));
+  const report = await explainExisting(() =>
+    convert(spec, {
+      ...options,
+      onProgress({ shard, records, totalRecords }) {
+        progress.update({ label: basename(shard), position: records, total: totalRecords });
+      },
+    }),
+  );
+  progress.end(doneNotice(report, options));
+  await output.report({ schema: "kdata.convert/1", ...report }, []);
+}
+
+/** Says of an output that is there already how much it holds, and which flags there are. */
+async function explainExisting<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof KdataError) || error.code !== "exists" || !error.at) throw error;
+    const { source } = error.at;
+    throw new KdataError("exists", `${source} exists (${await contentOf(source)})`, { hint: EXISTING_HINT });
+  }
+}
+
+/** `7,500 records, complete`: one scan of the framing says so. */
+async function contentOf(path: string): Promise<string> {
+  try {
+    const { format, shards } = await findDataset(path);
+    let records = 0;
+    for (const shard of shards) {
+      const reader = openShard(format, shard);
+      try {
+        records += reader.count();
+      } finally {
+        reader.close();
+      }
+    }
+    return `${formatQuantity(records, "record")}, complete`;
+  } catch (error) {
+    if (!(error instanceof KdataError)) throw error;
+    return `not readable: ${error.reason}`;
+  }
+}
+
+function planNotice(plan: ConvertPlan, options: ConvertOptions): Notice {
+  const facts = [formatQuantity(plan.shards, "input")];
+  if (plan.records !== undefined) facts.push(formatQuantity(plan.records, "sample"));
+  facts.push(formatBytes(plan.bytes));
+  return { terminal: planLine(plan, options), plain: facts.join(", "), data: plan };
+}
+
+function streamNotice({ to }: ConvertOptions): Notice {
+  return { terminal: `plan    standard input -> ${to}`, plain: "standard input", data: { to } };
+}
+
+/** `plan    8 webdataset shards, 60,000 samples, 1.9 GiB -> ~8 tfrecord shards`. */
+function planLine({ format, shards, records, bytes, to, outputs }: ConvertPlan, { shardSize }: ConvertOptions): string {
+  const input = [formatQuantity(shards, `${format} shard`)];
+  if (records !== undefined) input.push(formatQuantity(records, "sample"));
+  input.push(formatBytes(bytes));
+  const estimated = shardSize === undefined ? "" : "~";
+  return `plan    ${input.join(", ")} -> ${estimated}${formatQuantity(outputs.length, `${to} shard`)}`;
+}
+
+function doneNotice(report: ConvertReport, options: ConvertOptions): Notice {
+  const { records, bytes, seconds, shards, skipped } = report;
+  const rate = formatSampleRate(records / seconds);
+  const facts = [formatQuantity(records, "sample"), formatQuantity(shards.length, "shard"), formatBytes(bytes)];
+  const terminal =
+    `wrote ${facts.join(", ")} in ${formatDuration(seconds)} (${rate}, ${formatByteRate(bytes / seconds)})` +
+    (skipped > 0 ? `, skipped ${formatQuantity(skipped, "shard")} that exist` : "");
+  const count = formatCount(records);
+  const plain = `done ${count}/${count} (100%) ${rate} ${formatCount(skipped)} skipped -> ${destination(report, options)}`;
+  return { terminal, plain, data: report };
+}
+
+/** The file, where there is one; else the directory. */
+function destination({ shards }: ConvertReport, { output }: ConvertOptions): string {
+  const files = shards.flatMap((shard) => shard.files);
+  return files.length === 1 && files[0] ? files[0].path : `${output} (${formatQuantity(shards.length, "shard")})`;
+}

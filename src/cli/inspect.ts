@@ -1,0 +1,189 @@
+// `kdata inspect SPEC...`: what is stored: format, size, records, features.
+
+import { FileSource } from "../readers/source-file.ts";
+import type { Format, ReadOptions, ShardFiles } from "../readers/format.ts";
+import { findDataset, openShard, openStream } from "../readers/open.ts";
+import type { StreamSource } from "../readers/source.ts";
+import type { CommandDefinition } from "./command.ts";
+import { displayWidth, printable } from "./terminal.ts";
+import { featureRow, summarizeFeatures, type FeatureReport } from "./feature-summary.ts";
+import { inputSpec, isStream, type InputSpec } from "./input.ts";
+import { mediaName } from "./describe.ts";
+import { sniffMedia } from "./media.ts";
+import { formatBytes, formatCount, formatQuantity, parseCount } from "./numbers.ts";
+
+/** Enough to see what the features are; the framing of the rest is still verified to count the records. */
+const DEFAULT_SCANNED_RECORDS = 1000;
+const TABLE_HEADER = ["feature", "kind", "shape/len", "dtype", "seen", "example"];
+
+/** How {@link inspect} looks. */
+export interface InspectOptions {
+  /** The format; found by content if left out. */
+  readonly from?: string;
+  /** Records of each shard whose features are looked at. Default 1,000. */
+  readonly records?: number;
+  readonly limits?: ReadOptions["limits"];
+}
+
+/** What {@link inspect} found; `kdata inspect --json` prints it. */
+export interface InspectReport {
+  readonly schema: "kdata.inspect/1";
+  readonly shards: readonly ShardReport[];
+}
+
+/** What one shard holds. */
+export interface ShardReport {
+  readonly source: string;
+  /** The name of the format: `tfrecord`. */
+  readonly format: string;
+  /** The format for people: `TFRecord (tf.Example)`. */
+  readonly title: string;
+  /** What the file is wrapped in: `gzip`, `zip`. */
+  readonly compression?: string;
+  /** Bytes of the shard's files; absent for a stream. */
+  readonly bytes?: number;
+  /** Records of the whole shard; absent for a stream that was not read to its end. */
+  readonly records?: number;
+  /** Records whose features were looked at. */
+  readonly scanned: number;
+  readonly features: readonly FeatureReport[];
+}
+
+/**
+ * Looks at every shard: its format, its records, and the features of the first of them.
+ *
+ * @throws {KdataError} `input` when a file is missing, `usage` for a format that is not known, and with the position what
+ *   reading finds wrong: in the whole framing, and in all of the records that are looked at.
+ */
+export async function inspect(spec: InputSpec, options: InspectOptions = {}): Promise<InspectReport> {
+  const shards: ShardReport[] = [];
+  if (isStream(spec)) {
+    shards.push(await inspectStream(spec, options));
+  } else {
+    const { format, shards: found } = await findDataset(spec, formatOption(options));
+    for (const shard of found) shards.push(inspectShard(format, shard, options));
+  }
+  return { schema: "kdata.inspect/1", shards };
+}
+
+/** The verb for the command line. */
+export const inspectCommand: CommandDefinition<{ from?: string; records: string }> = {
+  configure(command) {
+    command
+      .argument("<spec...>", "files, brace or glob patterns; - is standard input")
+      .option("--from <format>", "format of the input; found by content if left out")
+      .option("-n, --records <count>", "records of each shard to look at", String(DEFAULT_SCANNED_RECORDS));
+  },
+  async run({ args, flags, output }) {
+    const report = await inspect(inputSpec(args), {
+      ...(flags.from !== undefined && { from: flags.from }),
+      records: parseCount(flags.records, "--records"),
+    });
+    await output.report(report, report.shards.flatMap(shardLines));
+    return undefined;
+  },
+};
+
+function formatOption({ from }: InspectOptions): { format?: string } {
+  return from === undefined ? {} : { format: from };
+}
+
+function inspectShard(format: Format, shard: ShardFiles, options: InspectOptions): ShardReport {
+  const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
+  const reader = openShard(format, shard, limits ? { limits } : {});
+  try {
+    const summary = summarizeFeatures();
+    let scanned = 0;
+    let isWhole = true;
+    for (const sample of reader.samples()) {
+      if (scanned === wanted) {
+        isWhole = false;
+        break;
+      }
+      summary.add(sample);
+      scanned++;
+    }
+    return {
+      source: shard.name,
+      format: format.name,
+      title: format.title,
+      ...containerOf(shard),
+      records: isWhole ? scanned : reader.count(),
+      scanned,
+      features: summary.reports(),
+    };
+  } finally {
+    reader.close();
+  }
+}
+
+async function inspectStream(source: StreamSource, options: InspectOptions): Promise<ShardReport> {
+  const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
+  const { format, samples } = await openStream(source, { ...(limits && { limits }), ...formatOption(options) });
+  const summary = summarizeFeatures();
+  let scanned = 0;
+  let isWhole = true;
+  for await (const sample of samples) {
+    if (scanned === wanted) {
+      isWhole = false;
+      break;
+    }
+    summary.add(sample);
+    scanned++;
+  }
+  return {
+    source: source.name,
+    format: format.name,
+    title: format.title,
+    ...(isWhole && { records: scanned }),
+    scanned,
+    features: summary.reports(),
+  };
+}
+
+/** The size of a shard's files together, and what the first one is wrapped in. */
+function containerOf(shard: ShardFiles): { bytes: number; compression?: string } {
+  let bytes = 0;
+  let compression: string | undefined;
+  for (const path of shard.paths) {
+    const file = new FileSource(path);
+    try {
+      bytes += file.size;
+      const head = new Uint8Array(16);
+      const media = sniffMedia(head.subarray(0, file.read(head, 0)));
+      if (media?.type.startsWith("application/")) compression ??= mediaName(media.type);
+    } finally {
+      file.close();
+    }
+  }
+  return { bytes, ...(compression !== undefined && { compression }) };
+}
+
+function shardLines(shard: ShardReport, index: number): string[] {
+  const facts = [shard.title, shard.compression ?? "uncompressed"];
+  if (shard.bytes !== undefined) facts.push(formatBytes(shard.bytes));
+  facts.push(recordsText(shard));
+  const lines = index === 0 ? [] : [""];
+  lines.push(`${shard.source}   ${facts.join(", ")}`);
+  if (shard.features.length > 0) {
+    lines.push(...tableLines([TABLE_HEADER, ...shard.features.map((feature) => featureRow(feature, shard.scanned))]));
+  }
+  return lines;
+}
+
+function recordsText({ records, scanned }: ShardReport): string {
+  if (records === undefined)
+    return `more than ${formatCount(scanned)} records (looked at the first ${formatCount(scanned)})`;
+  const all = formatQuantity(records, "record");
+  return records === scanned ? all : `${all} (looked at the first ${formatCount(scanned)})`;
+}
+
+/** Lines up the cells of each column; a name that moves the cursor must not move the table. */
+function tableLines(rows: readonly (readonly string[])[]): string[] {
+  const cells = rows.map((row) => row.map(printable));
+  const widths = TABLE_HEADER.map((_, column) => Math.max(...cells.map((row) => displayWidth(row[column] ?? ""))));
+  return cells.map((row) => {
+    const padded = row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - displayWidth(cell)));
+    return `  ${padded.join("  ").trimEnd()}`;
+  });
+}

@@ -1,0 +1,84 @@
+// Standard output: data and nothing else. Progress, logs and errors go to standard error.
+
+import { escapeCharacter, printable, type TextStream } from "./terminal.ts";
+
+/** The values of `--format`. */
+export const outputFormats = ["auto", "human", "json", "jsonl", "quiet"] as const;
+
+/**
+ * How results are printed.
+ *
+ * - `auto`: reports for people; records for people on a terminal, as JSON Lines elsewhere
+ * - `human`: text
+ * - `json`: a report as an indented document, records one a line
+ * - `jsonl`: each report and each record on one line
+ * - `quiet`: nothing
+ */
+export type OutputFormat = (typeof outputFormats)[number];
+
+/** Standard output in the form that was asked for. Every method waits until the text is taken. */
+export interface Output {
+  readonly format: OutputFormat;
+  /** Prints what a command found: the object as JSON, or its lines for people. */
+  report(value: object, lines: readonly string[]): Promise<void>;
+  /** Prints one of many records. */
+  record(value: object, lines: readonly string[]): Promise<void>;
+}
+
+const NOT_FOR_TERMINALS = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g; // JSON.stringify leaves them as they are
+
+/**
+ * Opens standard output in a form. Control characters in what is printed are escaped.
+ *
+ * A write whose reader is gone rejects with the system's EPIPE: {@link isClosedPipe}.
+ */
+export function openOutput(stream: NodeJS.WriteStream, format: OutputFormat): Output {
+  function print(lines: readonly string[]): Promise<void> {
+    return writeText(stream, lines.map((line) => `${line}\n`).join(""));
+  }
+  return {
+    format,
+    async report(value, lines) {
+      if (format === "quiet") return;
+      if (format === "json") await print([jsonText(value, 2)]);
+      else if (format === "jsonl") await print([jsonText(value)]);
+      else await print(lines.map(printable));
+    },
+    async record(value, lines) {
+      if (format === "quiet") return;
+      const isForPeople = format === "human" || (format === "auto" && stream.isTTY);
+      await print(isForPeople ? lines.map(printable) : [jsonText(value)]);
+    },
+  };
+}
+
+/** Says whether an error is that of writing to a pipe whose reader is gone, as in `kdata head a.tar | head -1`. */
+export function isClosedPipe(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    error.code === "EPIPE" &&
+    "syscall" in error &&
+    error.syscall === "write"
+  );
+}
+
+/** Keeps a stream's EPIPE from ending the process: whoever writes hears of it from the write. */
+export function surviveClosedPipe(stream: NodeJS.WriteStream): void {
+  stream.on("error", (error) => {
+    if (!isClosedPipe(error)) throw error;
+  });
+}
+
+function jsonText(value: object, indent = 0): string {
+  return JSON.stringify(value, null, indent).replace(NOT_FOR_TERMINALS, escapeCharacter);
+}
+
+function writeText(stream: TextStream & NodeJS.WriteStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
