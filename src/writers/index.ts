@@ -1,0 +1,8 @@
+// Public exports of kdata/writers.
+
+export type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
+export { writableFormatByName, writableFormats } from "./formats.ts";
+export { writableNpy } from "./npy.ts";
+export { ShardedWriter, type Splitting } from "./sharded.ts";
+export { writableTfrecord } from "./tfrecord.ts";
+export { writableWebdataset } from "./webdataset.ts";
