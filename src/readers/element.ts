@@ -1,0 +1,95 @@
+// What an array's elements are and how they lie in its bytes, shared by the array formats: numbers, opaque bytes, and text
+// in fixed fields of UTF-32.
+
+import { KdataError, type Position } from "../core/errors.ts";
+import type { Feature } from "../core/sample.ts";
+import { bytesPerElement, elementCount, viewElements, type DType, type Tensor } from "../core/tensor.ts";
+
+/** Bytes of one code point in UTF-32. */
+const CODE_POINT_BYTES = 4;
+const MAX_CODE_POINT = 0x10ffff;
+
+/** One element of an array. `byteLength` counts the bytes of one: of the whole text in UTF-32 for strings. */
+export type ArrayElement =
+  | { readonly kind: "tensor"; readonly dtype: DType; readonly byteLength: number; readonly bigEndian: boolean }
+  | { readonly kind: "string"; readonly byteLength: number; readonly bigEndian: boolean }
+  | { readonly kind: "bytes"; readonly byteLength: number };
+
+/** Makes the element of a tensor. */
+export function tensorElement(dtype: DType, bigEndian: boolean): ArrayElement {
+  return { kind: "tensor", dtype, byteLength: bytesPerElement(dtype), bigEndian };
+}
+
+/** Brings whole elements into the byte order of the machine, in place. */
+export function toNativeOrder(element: ArrayElement, bytes: Uint8Array): void {
+  if (element.kind === "bytes" || !element.bigEndian) return;
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const wordBytes = element.kind === "string" ? CODE_POINT_BYTES : element.byteLength;
+  if (wordBytes === 2) buffer.swap16();
+  else if (wordBytes === 4) buffer.swap32();
+  else if (wordBytes === 8) buffer.swap64();
+}
+
+/**
+ * Views elements of a tensor in native byte order. `bytes` must begin at a multiple of the element's size and hold the whole
+ * shape.
+ *
+ * `what` begins the messages: `Cannot read npy`. `at.byte` is the position of the first element, where it has one.
+ *
+ * @throws {KdataError} `format` when a bool is neither 0 nor 1.
+ */
+export function viewTensor(
+  dtype: DType,
+  shape: readonly number[],
+  bytes: Uint8Array,
+  what: string,
+  at: Position,
+): Tensor {
+  if (dtype === "bool") checkBools(bytes, what, at);
+  return { dtype, shape, data: viewElements(dtype, bytes.buffer, bytes.byteOffset, elementCount(shape)) };
+}
+
+/**
+ * Turns the elements of one row, in native byte order, into a feature: numbers into a tensor of `shape`, which like bytes
+ * views the memory; one text into a string, without the NULs at its end, as numpy reads it.
+ *
+ * @throws {KdataError} `format` when a bool is neither 0 nor 1 or a code point is not a Unicode character.
+ */
+export function featureOf(
+  element: ArrayElement,
+  shape: readonly number[],
+  bytes: Uint8Array,
+  what: string,
+  at: Position,
+): Feature {
+  if (element.kind === "bytes") return bytes;
+  if (element.kind === "string") return decodeUtf32(bytes, what, at);
+  return viewTensor(element.dtype, shape, bytes, what, at);
+}
+
+function checkBools(bytes: Uint8Array, what: string, at: Position): void {
+  for (let i = 0; i < bytes.length; i++) {
+    const value = bytes[i] as number;
+    if (value > 1) throw new KdataError("format", `${what}: a bool is ${value}, not 0 or 1`, { at: moved(at, i) });
+  }
+}
+
+function decodeUtf32(bytes: Uint8Array, what: string, at: Position): string {
+  const points = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / CODE_POINT_BYTES);
+  let end = points.length;
+  while (end > 0 && points[end - 1] === 0) end--;
+  let text = "";
+  for (let i = 0; i < end; i++) {
+    const point = points[i] as number;
+    if (point > MAX_CODE_POINT || (point >= 0xd800 && point <= 0xdfff)) {
+      const reason = `${what}: a string holds the number ${point}, which is not a Unicode character`;
+      throw new KdataError("format", reason, { at: moved(at, i * CODE_POINT_BYTES) });
+    }
+    text += String.fromCodePoint(point);
+  }
+  return text;
+}
+
+function moved(at: Position, bytes: number): Position {
+  return at.byte === undefined ? at : { ...at, byte: at.byte + bytes };
+}
