@@ -1,0 +1,252 @@
+// Each primitive in plain TypeScript: the shortest way to the right number, for other backends to be held to.
+//
+// Values are stored in their dtype. Within one primitive everything is computed in float64 and rounded once: sums and products
+// of matrices add up in float64, so their order does not show. int32 wraps around.
+
+import { KdataError } from "../../core/errors.ts";
+import { elementCount, tensor, zeros } from "../../core/tensor.ts";
+import type { HostTensor } from "../backend.ts";
+import type { OpKind, PlanNode, Relation } from "../plan.ts";
+import { reduceShape } from "../shapes.ts";
+import type { OpOf, Operands, ValueSpec } from "../primitives.ts";
+import { erf } from "./reference-erf.ts";
+
+/** The primitives that are computed; inputs are given and constants known. */
+type ComputedKind = Exclude<OpKind, "input" | "const">;
+
+type Kernel<K extends OpKind> = (op: OpOf<K>, operands: Operands<K, HostTensor>, result: ValueSpec) => HostTensor;
+
+const kernels: { readonly [K in ComputedKind]: Kernel<K> } = {
+  neg: (_, operands, result) => elementwise(operands, result, (x) => -x),
+  exp: (_, operands, result) => elementwise(operands, result, Math.exp),
+  log: (_, operands, result) => elementwise(operands, result, Math.log),
+  sqrt: (_, operands, result) => elementwise(operands, result, Math.sqrt),
+  tanh: (_, operands, result) => elementwise(operands, result, Math.tanh),
+  erf: (_, operands, result) => elementwise(operands, result, erf),
+  add: (_, operands, result) => elementwise(operands, result, (a, b) => a + b),
+  sub: (_, operands, result) => elementwise(operands, result, (a, b) => a - b),
+  mul: (_, operands, result) => elementwise(operands, result, result.dtype === "int32" ? Math.imul : (a, b) => a * b),
+  div: (_, operands, result) => elementwise(operands, result, (a, b) => a / b),
+  max: (_, operands, result) => elementwise(operands, result, (a, b) => Math.max(a, b)),
+  compare: ({ relation }, operands, result) => elementwise(operands, result, relations[relation]),
+  where: (_, operands, result) => elementwise(operands, result, (condition, a, b) => (condition ? a : b)),
+  stopGradient: (_, [x]) => x,
+  sum: ({ axes }, [x], result) => reduce(x, axes, result, { start: 0, combine: (a, b) => a + b }),
+  reduceMax: ({ axes }, [x], result) =>
+    reduce(x, axes, result, { start: -Infinity, combine: (a, b) => Math.max(a, b) }),
+  reshape: (_, [x], { shape }) => ({ ...x, shape }),
+  broadcast: (_, [x], result) => readAt(x, result, offsets(result.shape, broadcastStrides(x.shape, result.shape))),
+  transpose: ({ perm }, [x], result) => {
+    const strides = stridesOf(x.shape);
+    return readAt(
+      x,
+      result,
+      offsets(
+        result.shape,
+        perm.map((axis) => at(strides, axis)),
+      ),
+    );
+  },
+  slice: ({ starts }, [x], result) => readAt(x, result, offsets(result.shape, stridesOf(x.shape), starts)),
+  pad: ({ before }, [x], result) => {
+    const padded = zeros(result.dtype, result.shape);
+    writeAt(padded, offsets(x.shape, stridesOf(result.shape), before), x);
+    return padded;
+  },
+  concat,
+  gather,
+  scatterAdd,
+  matmul,
+  cast: (_, operands, result) =>
+    elementwise(operands, result, result.dtype === "bool" ? (x) => Number(x !== 0) : (x) => x),
+  argmax,
+  iota: ({ axis }, _, result) => {
+    const onlyAxis = result.shape.map(() => 0).with(axis, 1);
+    return tensor(result.dtype, result.shape, offsets(result.shape, onlyAxis));
+  },
+};
+
+const relations: Record<Relation, (a: number, b: number) => number> = {
+  equal: (a, b) => Number(a === b),
+  greater: (a, b) => Number(a > b),
+  greaterEqual: (a, b) => Number(a >= b),
+};
+
+/**
+ * Computes one node of a plan. The result may share the memory of an operand.
+ *
+ * @throws {KdataError} `shape` when an index points outside its table.
+ */
+export function compute(node: PlanNode, operands: readonly HostTensor[]): HostTensor {
+  const { op } = node;
+  if (op.kind === "const") return op.value;
+  if (op.kind === "input") throw new RangeError(`Cannot compute input '${op.name}': it is given`);
+  // One entry of the table fits its own kind alone, which the compiler cannot follow through the look-up.
+  const kernel = kernels[op.kind] as unknown as (
+    op: PlanNode["op"],
+    operands: readonly HostTensor[],
+    result: ValueSpec,
+  ) => HostTensor;
+  return kernel(op, operands, node);
+}
+
+/** Applies a function of as many numbers as there are operands, which broadcast to the result. */
+function elementwise(
+  operands: readonly HostTensor[],
+  result: ValueSpec,
+  compute: (a: number, b: number, c: number) => number,
+): HostTensor {
+  const { dtype, shape } = result;
+  const [a, b = a, c = a] = operands.map((operand) => ({
+    data: operand.data,
+    places: offsets(shape, broadcastStrides(operand.shape, shape)),
+  }));
+  const values = zeros(dtype, shape);
+  if (!a || !b || !c) return values;
+  for (let i = 0; i < values.data.length; i++) {
+    values.data[i] = compute(at(a.data, at(a.places, i)), at(b.data, at(b.places, i)), at(c.data, at(c.places, i)));
+  }
+  return values;
+}
+
+/** Combines the elements along axes in float64, in row-major order. */
+function reduce(
+  x: HostTensor,
+  axes: readonly number[],
+  { dtype, shape }: ValueSpec,
+  { start, combine }: { readonly start: number; readonly combine: (a: number, b: number) => number },
+): HostTensor {
+  const sums = new Float64Array(elementCount(shape)).fill(start);
+  const places = offsets(x.shape, reducedStrides(x.shape, axes));
+  for (let i = 0; i < places.length; i++) {
+    const place = at(places, i);
+    sums[place] = combine(at(sums, place), at(x.data, i));
+  }
+  return { dtype, shape, data: dtype === "int32" ? Int32Array.from(sums, (sum) => sum | 0) : Float32Array.from(sums) };
+}
+
+function argmax({ axis }: OpOf<"argmax">, [x]: Operands<"argmax", HostTensor>, { shape }: ValueSpec): HostTensor {
+  const best = new Float64Array(elementCount(shape)).fill(-Infinity);
+  const indices = new Int32Array(best.length);
+  const places = offsets(x.shape, reducedStrides(x.shape, [axis]));
+  const along = offsets(x.shape, x.shape.map(() => 0).with(axis, 1));
+  for (let i = 0; i < places.length; i++) {
+    const place = at(places, i);
+    if (at(x.data, i) <= at(best, place)) continue;
+    best[place] = at(x.data, i);
+    indices[place] = at(along, i);
+  }
+  return { dtype: "int32", shape, data: indices };
+}
+
+function concat({ axis }: OpOf<"concat">, operands: readonly HostTensor[], result: ValueSpec): HostTensor {
+  const joined = zeros(result.dtype, result.shape);
+  const starts = result.shape.map(() => 0);
+  for (const operand of operands) {
+    writeAt(joined, offsets(operand.shape, stridesOf(result.shape), starts), operand);
+    starts[axis] = at(starts, axis) + at(operand.shape, axis);
+  }
+  return joined;
+}
+
+function gather(_op: OpOf<"gather">, [table, indices]: Operands<"gather", HostTensor>, result: ValueSpec): HostTensor {
+  const rowLength = elementCount(table.shape.slice(1));
+  const rows = zeros(result.dtype, result.shape);
+  for (let i = 0; i < indices.data.length; i++) {
+    const row = rowAt(indices, i, at(table.shape, 0), "gather");
+    rows.data.set(table.data.subarray(row * rowLength, (row + 1) * rowLength), i * rowLength);
+  }
+  return rows;
+}
+
+function scatterAdd(
+  { rows }: OpOf<"scatterAdd">,
+  [indices, values]: Operands<"scatterAdd", HostTensor>,
+  { dtype, shape }: ValueSpec,
+): HostTensor {
+  const sums = new Float64Array(elementCount(shape));
+  const rowLength = elementCount(shape.slice(1));
+  for (let i = 0; i < indices.data.length; i++) {
+    const start = rowAt(indices, i, rows, "scatterAdd") * rowLength;
+    for (let j = 0; j < rowLength; j++) sums[start + j] = at(sums, start + j) + at(values.data, i * rowLength + j);
+  }
+  return { dtype, shape, data: dtype === "int32" ? Int32Array.from(sums, (sum) => sum | 0) : Float32Array.from(sums) };
+}
+
+function rowAt(indices: HostTensor, i: number, rows: number, kind: "gather" | "scatterAdd"): number {
+  const row = at(indices.data, i);
+  if (row >= 0 && row < rows) return row;
+  throw new KdataError("shape", `Cannot compute ${kind}: index ${row} is outside the ${rows} rows`);
+}
+
+function matmul(
+  { transposeA, transposeB }: OpOf<"matmul">,
+  [a, b]: Operands<"matmul", HostTensor>,
+  { shape }: ValueSpec,
+): HostTensor {
+  const [rows, columns] = [at(shape, shape.length - 2), at(shape, shape.length - 1)];
+  const inner = at(a.shape, a.shape.length - (transposeA ? 2 : 1));
+  const [aRow, aInner] = transposeA ? [1, rows] : [inner, 1];
+  const [bInner, bColumn] = transposeB ? [1, inner] : [columns, 1];
+  const data = new Float32Array(elementCount(shape));
+  const sums = new Float64Array(columns);
+  for (let row = 0; row < elementCount(shape.slice(0, -1)); row++) {
+    const matrix = Math.floor(row / rows);
+    sums.fill(0);
+    for (let k = 0; k < inner; k++) {
+      const factor = at(a.data, matrix * rows * inner + (row % rows) * aRow + k * aInner);
+      const start = matrix * inner * columns + k * bInner;
+      for (let column = 0; column < columns; column++) {
+        sums[column] = at(sums, column) + factor * at(b.data, start + column * bColumn);
+      }
+    }
+    data.set(sums, row * columns);
+  }
+  return { dtype: "float32", shape, data };
+}
+
+function readAt(source: HostTensor, { dtype, shape }: ValueSpec, places: Int32Array): HostTensor {
+  const result = zeros(dtype, shape);
+  for (let i = 0; i < places.length; i++) result.data[i] = at(source.data, at(places, i));
+  return result;
+}
+
+function writeAt(target: HostTensor, places: Int32Array, source: HostTensor): void {
+  for (let i = 0; i < places.length; i++) target.data[at(places, i)] = at(source.data, i);
+}
+
+/** Lists where each element of a shape lies, in row-major order, when one step along axis `i` moves by `strides[i]`. */
+function offsets(shape: readonly number[], strides: readonly number[], starts: readonly number[] = []): Int32Array {
+  let start = 0;
+  for (const [axis, index] of starts.entries()) start += index * at(strides, axis);
+  let places = Int32Array.of(start);
+  for (const [axis, size] of shape.entries()) {
+    const stride = at(strides, axis);
+    const finer = new Int32Array(places.length * size);
+    for (let i = 0; i < finer.length; i++) finer[i] = at(places, Math.floor(i / size)) + (i % size) * stride;
+    places = finer;
+  }
+  return places;
+}
+
+function stridesOf(shape: readonly number[]): number[] {
+  return shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
+}
+
+/** Strides that read a shape as if it were broadcast to another: an axis that is repeated does not move. */
+function broadcastStrides(shape: readonly number[], to: readonly number[]): number[] {
+  const strides = stridesOf(shape);
+  const missing = to.length - shape.length;
+  return to.map((_, axis) => (axis < missing || shape[axis - missing] === 1 ? 0 : at(strides, axis - missing)));
+}
+
+/** Strides that lead each element of a shape to its place among the results of a reduction. */
+function reducedStrides(shape: readonly number[], axes: readonly number[]): number[] {
+  const strides = stridesOf(reduceShape(shape, axes, true));
+  return strides.map((stride, axis) => (axes.includes(axis) ? 0 : stride));
+}
+
+/** Reads an element that shape inference has shown to be there. */
+function at(values: ArrayLike<number>, place: number): number {
+  return values[place] as number;
+}
