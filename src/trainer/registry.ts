@@ -15,9 +15,15 @@ const factories: ReadonlyMap<string, () => Promise<BackendFactory>> = new Map([
 /** Every backend's name, the default first. */
 export const backendNames: readonly string[] = [...factories.keys()];
 
-/** Chooses a backend's name: the option, else the environment's `KDATA_BACKEND`, else `onnx`. The name is not checked. */
+/**
+ * Chooses a backend's name: the option, else the environment's `KDATA_BACKEND`, else `onnx`. Loads nothing.
+ *
+ * @throws {KdataError} `usage` when there is no such backend; the message lists those there are.
+ */
 export function resolveBackendName(option?: string): string {
-  return option ?? (process.env["KDATA_BACKEND"] || DEFAULT_BACKEND);
+  const name = option ?? (process.env["KDATA_BACKEND"] || DEFAULT_BACKEND);
+  findBackend(name);
+  return name;
 }
 
 /**
@@ -27,12 +33,14 @@ export function resolveBackendName(option?: string): string {
  * run here.
  */
 export async function openBackend(name: string): Promise<Backend> {
-  const load = factories.get(name);
-  if (load === undefined) {
-    const nearest = nearestName(name, backendNames);
-    const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-    throw new KdataError("usage", `unknown backend '${name}' (known: ${backendNames.join(", ")}${question})`);
-  }
-  const create = await load();
+  const create = await findBackend(name)();
   return create();
+}
+
+function findBackend(name: string): () => Promise<BackendFactory> {
+  const load = factories.get(name);
+  if (load) return load;
+  const nearest = nearestName(name, backendNames);
+  const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+  throw new KdataError("usage", `unknown backend '${name}' (known: ${backendNames.join(", ")}${question})`);
 }

@@ -1,0 +1,159 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { layers, losses, metrics, optimizers, progressBar, Trainer, type StepLogs } from "../../src/trainer/index.ts";
+import { batch, blobs, source } from "./batches.ts";
+
+function makeTrainer(overrides: Partial<ConstructorParameters<typeof Trainer>[1]> = {}): Trainer {
+  const model = layers.sequential([layers.dense(8, { activation: "relu" }), layers.dense(2)]);
+  return new Trainer(model, {
+    backend: "reference",
+    optimizer: optimizers.adam({ learningRate: 0.05 }),
+    loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
+    metrics: [metrics.sparseCategoricalAccuracy()],
+    seed: 7,
+    ...overrides,
+  });
+}
+
+describe("Trainer", () => {
+  test("fit() learns two blobs, and evaluate() agrees with predict()", async () => {
+    await using trainer = makeTrainer();
+    const data = source(blobs(64, 16));
+    const history = await trainer.fit(data, { epochs: 8, validation: data });
+    expect(history["loss"]).toHaveLength(8);
+    expect(history["loss"]![7]).toBeLessThan(history["loss"]![0]! / 3);
+    expect(history["val_accuracy"]!.at(-1)).toBe(1);
+
+    const logits = await trainer.predict(data);
+    expect(logits.shape).toEqual([64, 2]);
+    const right = Array.from({ length: 64 }, (_, i) => logits.data[2 * i + 1]! > logits.data[2 * i]! === (i % 2 === 1));
+    expect(right.filter(Boolean)).toHaveLength(64);
+  });
+
+  test("the same seed gives the same losses, another seed others", async () => {
+    const run = async (seed: number): Promise<number[]> => {
+      await using trainer = makeTrainer({ seed });
+      const history = await trainer.fit(source(blobs(32, 8)), { epochs: 3 });
+      return history["loss"]!;
+    };
+    const first = await run(1);
+    expect(await run(1)).toEqual(first);
+    expect(await run(2)).not.toEqual(first);
+  });
+
+  test("evaluate() over uneven batches is the mean over samples", async () => {
+    await using trainer = makeTrainer();
+    const whole = await trainer.evaluate(source(blobs(50, 50)));
+    const uneven = await trainer.evaluate(source(blobs(50, 16)));
+    expect(uneven["loss"]).toBeCloseTo(whole["loss"]!, 5);
+    expect(uneven["accuracy"]).toBe(whole["accuracy"]);
+  });
+
+  test("padded rows count neither in the loss nor in the predictions", async () => {
+    await using trainer = makeTrainer();
+    const [whole] = blobs(6, 6);
+    const padded = batch(6, whole!.features, { padded: 2 });
+    const [part] = blobs(4, 4);
+    expect((await trainer.evaluate(source([padded])))["loss"]).toBeCloseTo((await trainer.evaluate(source([part!])))["loss"]!, 6);
+    expect((await trainer.predict(source([padded]))).shape).toEqual([4, 2]);
+  });
+
+  test("callbacks see every step in order, and the bar shows loss, metric, pace and data wait", async () => {
+    await using trainer = makeTrainer();
+    const steps: StepLogs[] = [];
+    let text = "";
+    await trainer.fit(source(blobs(40, 16)), {
+      epochs: 2,
+      callbacks: [{ onTrainBatchEnd: (logs) => void steps.push(logs) }, progressBar({ write: (s) => (text += s) })],
+    });
+    expect(steps.map(({ epoch, step, samples }) => [epoch, step, samples])).toEqual([
+      [0, 0, 16],
+      [0, 1, 16],
+      [0, 2, 8],
+      [1, 0, 16],
+      [1, 1, 16],
+      [1, 2, 8],
+    ]);
+    expect(text.split("\n")).toHaveLength(3);
+    expect(text).toMatch(/^epoch 1\/2 ━+ 3\/3 {2}loss \d\.\d{4} {2}acc \d\.\d{3} {2}\d+\.\d s \(\d+\.\d ms\/step, [\d,]+ smp\/s, data wait \d+%\)\n/);
+  });
+
+  test("save() and load() go on as if never stopped, optimizer state included", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kdata-trainer-"));
+    try {
+      const data = source(blobs(32, 8));
+      await using whole = makeTrainer();
+      const uninterrupted = await whole.fit(data, { epochs: 4 });
+
+      const path = join(folder, "half.safetensors");
+      await using before = makeTrainer();
+      await before.fit(data, { epochs: 2 });
+      await before.save(path);
+      await using after = makeTrainer({ seed: 99 });
+      await after.load(path);
+      const rest = await after.fit(data, { epochs: 2 });
+      expect(after.epoch).toBe(4);
+      expect(rest["loss"]).toEqual(uninterrupted["loss"]!.slice(2));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("load() refuses the weights of another model and names the tensor", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kdata-trainer-"));
+    try {
+      const path = join(folder, "w.safetensors");
+      await using small = makeTrainer();
+      await small.fit(source(blobs(8, 8)));
+      await small.save(path);
+      await using other = new Trainer(layers.sequential([layers.dense(9), layers.dense(2)]), {
+        backend: "reference",
+        optimizer: optimizers.adam(),
+        loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
+      });
+      await other.load(path);
+      await expect(other.fit(source(blobs(8, 8)))).rejects.toThrow(/'model\/dense\/kernel' has the shape \[2, 8\], the model wants \[2, 9\]/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("an aborted signal stops after the running step", async () => {
+    await using trainer = makeTrainer();
+    const controller = new AbortController();
+    let steps = 0;
+    const fit = trainer.fit(source(blobs(64, 8)), {
+      signal: controller.signal,
+      callbacks: [
+        {
+          onTrainBatchEnd() {
+            steps++;
+            if (steps === 2) controller.abort();
+          },
+        },
+      ],
+    });
+    await expect(fit).rejects.toMatchObject({ code: "aborted" });
+    expect(steps).toBe(2);
+  });
+
+  test("data without batches is an error, not an epoch of nothing", async () => {
+    await using trainer = makeTrainer();
+    await expect(trainer.fit(source([]))).rejects.toMatchObject({ code: "input" });
+    await expect(trainer.evaluate(source([]))).rejects.toMatchObject({ code: "input" });
+  });
+
+  test("summary() lists layers, output shapes and parameters", async () => {
+    await using trainer = makeTrainer();
+    const table = trainer.summary([2]);
+    expect(table).toMatch(/dense\s+Dense\s+\[B, 8\]\s+24/);
+    expect(table).toMatch(/dense_1\s+Dense\s+\[B, 2\]\s+18/);
+    expect(table).toMatch(/total 42 parameters \(0\.00 MB\), 42 trainable/);
+  });
+
+  test("an unknown backend is refused with the known ones when the trainer is made", () => {
+    expect(() => makeTrainer({ backend: "onxx" })).toThrow(/unknown backend 'onxx'.*did you mean onnx/);
+  });
+});
