@@ -73,11 +73,16 @@ export function encodeJson(value: JsonValue, what: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Looks for a whole number that changed when it became a float. Only numbers of 16 digits and more can. */
+/**
+ * Looks for a whole number that changed when it became a float: neither is the float the same number, nor is it written with
+ * the same digits. Only numbers of 16 digits and more can.
+ */
 function findInexactInteger(text: string): string | undefined {
   if (!/[0-9]{16}/.test(text)) return undefined;
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/g)) {
-    if (/^-?[0-9]{16,}$/.test(token) && BigInt(token) !== BigInt(Number(token))) return token;
+    if (!/^-?[0-9]{16,}$/.test(token)) continue;
+    const value = Number(token);
+    if (String(value) !== token && (!Number.isFinite(value) || BigInt(value) !== BigInt(token))) return token;
   }
   return undefined;
 }
