@@ -55,7 +55,7 @@ export interface ModelDraft {
 export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly Operand[], result: string): void {
   const { op } = node;
   const names = operands.map(({ name }) => name);
-  const [first = "", second = ""] = names;
+  const [first = ""] = names;
   const emit = emitterFor(draft, node.scope, result);
   switch (op.kind) {
     case "input":
@@ -111,7 +111,7 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
       emit.last("Concat", names, [integer("axis", op.axis)]);
       return;
     case "gather":
-      emit.last("Gather", [first, second], [integer("axis", 0)]);
+      appendGather(emit, draft, operands);
       return;
     case "scatterAdd":
       appendScatter(emit, draft, node, operands);
@@ -227,6 +227,18 @@ function appendColumnSum(emit: Emitter, draft: ModelDraft, node: PlanNode, sourc
   emit.last("Reshape", [emit.step("MatMul", [vectorOfOnes(draft, rows), matrix]), int64s(draft, node.shape)]);
 }
 
+function appendGather(emit: Emitter, draft: ModelDraft, [table, indices]: readonly Operand[]): void {
+  if (table === undefined || indices === undefined) return;
+  const places = refuseNegative(emit, draft, indices, table.node.shape[0] ?? 0);
+  emit.last("Gather", [table.name, places], [integer("axis", 0)]);
+}
+
+/** To ONNX an index below 0 counts from the end. Here it becomes one beyond the end, which is refused. */
+function refuseNegative(emit: Emitter, draft: ModelDraft, indices: Operand, rows: number): string {
+  const negative = emit.step("Less", [indices.name, int32Scalar(draft, 0)]);
+  return emit.step("Where", [negative, int32Scalar(draft, rows), indices.name]);
+}
+
 /**
  * Rows added where ScatterElements adds elements. ScatterND adds whole rows, but ONNX Runtime does so on several threads
  * without a lock, and loses additions to rows that are named twice.
@@ -238,10 +250,11 @@ function appendScatter(emit: Emitter, draft: ModelDraft, node: PlanNode, operand
   const count = elementCount(indices.node.shape);
   const width = elementCount(node.shape.slice(1));
   const wide = int64s(draft, [count, width]);
+  const checked = refuseNegative(emit, draft, indices, rows);
   const data = node.dtype === "int32" ? Int32Array.of(0) : Float32Array.of(0);
   const zero = constant("", { dtype: node.dtype, shape: [1], data });
   const target = emit.step("ConstantOfShape", [int64s(draft, [rows, width])], [tensorAttribute("value", zero)]);
-  const places = emit.step("Expand", [emit.step("Reshape", [indices.name, int64s(draft, [count, 1])]), wide]);
+  const places = emit.step("Expand", [emit.step("Reshape", [checked, int64s(draft, [count, 1])]), wide]);
   const matrix = emit.step("Reshape", [updates.name, wide]);
   const attributes = [integer("axis", 0), text("reduction", "add")];
   const sums = emit.step("ScatterElements", [target, places, matrix], attributes);
@@ -281,6 +294,12 @@ function int64s(draft: ModelDraft, values: readonly number[]): string {
   return sharedConstant(draft, `int64/${values.join(",")}`, () => {
     const rawData = bytesOf(BigInt64Array.from(values, BigInt));
     return { dims: [values.length], dataType: dataTypes.int64, rawData };
+  });
+}
+
+function int32Scalar(draft: ModelDraft, value: number): string {
+  return sharedConstant(draft, `int32/${value}`, () => {
+    return { dims: [], dataType: dataTypes.int32, rawData: bytesOf(Int32Array.of(value)) };
   });
 }
 

@@ -15,8 +15,8 @@ import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
 
 const PACKAGE = "onnxruntime-node@1.30.0";
 
-/** Warnings about shapes and unused inputs would go to standard error: errors only. */
-const LOG_ERRORS_ONLY = 3;
+/** ONNX Runtime writes warnings and errors to standard error, which belongs to the program. Errors are thrown as well. */
+const LOG_FATAL_ONLY = 4;
 
 const optimizationLevels = ["disabled", "basic", "extended", "all"] as const;
 type OptimizationLevel = (typeof optimizationLevels)[number];
@@ -101,7 +101,7 @@ class OnnxSession implements Session {
       this.#runtime.InferenceSession.create(model.bytes, {
         intraOpNumThreads: this.#settings.threads,
         graphOptimizationLevel: this.#settings.graphOptimization,
-        logSeverityLevel: LOG_ERRORS_ONLY,
+        logSeverityLevel: LOG_FATAL_ONLY,
         extra: {
           session: { intra_op: { allow_spinning: "0" } }, // idle threads would take the cores from the loader's workers
         },

@@ -4,7 +4,6 @@
 
 import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core";
 
-import { KdataError } from "../../core/errors.ts";
 import { elementCount } from "../../core/tensor.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
 import type { TfjsEngine } from "./tfjs-engines.ts";
@@ -71,7 +70,7 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
     case "compare":
       return binary((a, b) => call(relationKernels[op.relation], { a, b }));
     case "where":
-      return (operands) => engine.core.tidy(() => select(call, operands, shape));
+      return (operands) => engine.core.tidy(() => select(engine, call, operands, shape));
     case "stopGradient":
       return unary((x) => call("Identity", { x }));
     case "sum":
@@ -144,13 +143,15 @@ function expand(call: Call, x: Tensor, shape: readonly number[]): Tensor {
   return call("Tile", { x: call("Reshape", { x }, { shape: aligned }) }, { reps });
 }
 
-/** Select takes three tensors of one shape. */
-function select(call: Call, operands: readonly Tensor[], shape: readonly number[]): Tensor {
+/** Select takes three tensors of one shape. In WebAssembly it takes bools for numbers of four bytes, so they become such. */
+function select(engine: TfjsEngine, call: Call, operands: readonly Tensor[], shape: readonly number[]): Tensor {
   const [condition, t, e] = operands.map((operand) => expand(call, operand, shape));
   if (condition === undefined || t === undefined || e === undefined) {
     throw new RangeError("Cannot compute where: it lacks an operand");
   }
-  return call("Select", { condition, t, e });
+  if (t.dtype !== "bool") return call("Select", { condition, t, e });
+  const numbers = { t: cast(engine, call, t, "int32"), e: cast(engine, call, e, "int32") };
+  return cast(engine, call, call("Select", { condition, ...numbers }), "bool");
 }
 
 function scatter(engine: TfjsEngine, call: Call, node: PlanNode, indices: Tensor, updates: Tensor): Tensor {
@@ -171,7 +172,7 @@ function scatter(engine: TfjsEngine, call: Call, node: PlanNode, indices: Tensor
 function checkIndices(indices: Tensor, rows: number): void {
   for (const index of indices.dataSync()) {
     if (index >= 0 && index < rows) continue;
-    throw new KdataError("backend", `Cannot scatter rows on tfjs: index ${index} is not in [0, ${rows})`);
+    throw new RangeError(`index ${index} is not in [0, ${rows})`);
   }
 }
 

@@ -1,0 +1,32 @@
+// What the suites over all backends loop over: the registry, and the engines of tfjs that the registry's choice passes by.
+
+import { KdataError } from "../../../src/core/errors.ts";
+import type { Backend } from "../../../src/trainer/backend.ts";
+import { enginePackages } from "../../../src/trainer/backends/tfjs-engines.ts";
+import { createTfjs } from "../../../src/trainer/backends/tfjs.ts";
+import { backendNames, openBackend } from "../../../src/trainer/registry.ts";
+
+/** A backend to test, or the reason why it is not here. */
+export interface Candidate {
+  readonly name: string;
+  readonly backend: Backend | undefined;
+  readonly reason: string;
+}
+
+/** Opens every backend, and tfjs on each of its engines. */
+export async function openCandidates(): Promise<Candidate[]> {
+  const openers = [
+    ...backendNames.map((name) => ({ name, open: () => openBackend(name) })),
+    ...enginePackages.map((name) => ({ name: `tfjs on ${name}`, open: () => createTfjs([name]) })),
+  ];
+  const candidates: Candidate[] = [];
+  for (const { name, open } of openers) {
+    try {
+      candidates.push({ name, backend: await open(), reason: "" });
+    } catch (error) {
+      if (!(error instanceof KdataError) || error.code !== "package") throw error;
+      candidates.push({ name, backend: undefined, reason: error.message });
+    }
+  }
+  return candidates;
+}

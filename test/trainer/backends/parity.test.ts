@@ -1,0 +1,393 @@
+// Every backend against the reference backend: each primitive forward, and a training run step by step.
+
+import { describe, expect, test } from "vitest";
+
+import { RandomStream, deriveKeyFromName } from "../../../src/core/random.ts";
+import { elementCount } from "../../../src/core/tensor.ts";
+import type { Backend, HostTensor } from "../../../src/trainer/backend.ts";
+import type { Graph, Sym } from "../../../src/trainer/graph.ts";
+import * as layers from "../../../src/trainer/layers.ts";
+import * as losses from "../../../src/trainer/losses.ts";
+import * as metrics from "../../../src/trainer/metrics.ts";
+import * as optimizers from "../../../src/trainer/optimizers.ts";
+import { openBackend } from "../../../src/trainer/registry.ts";
+import { initialState, inspectModel, planTraining } from "../../../src/trainer/train-step.ts";
+import { openCandidates } from "./candidates.ts";
+import { bool, compute, elements, float32, int32 } from "./plans.ts";
+
+/** What float32 kernels may differ by, in units of the result's size: sums are added up in another order. */
+const KERNEL_TOLERANCE = 2e-6;
+/** What the loss may differ by after many steps, in units of the loss. */
+const LOSS_TOLERANCE = 1e-5;
+const STEPS = 50;
+
+interface Case {
+  readonly title: string;
+  readonly inputs: readonly HostTensor[];
+  readonly build: (graph: Graph, syms: Sym[]) => Sym;
+}
+
+const reference = await openBackend("reference");
+const candidates = (await openCandidates()).filter(({ name }) => name !== "reference");
+
+describe.each(candidates)("$name", ({ backend, reason }) => {
+  if (backend === undefined) {
+    test.skip(`is not here: ${reason}`);
+    return;
+  }
+
+  test.each(cases())("agrees on $title", async ({ inputs, build }) => {
+    const [expected, actual] = [await runOnce(reference, inputs, build), await runOnce(backend, inputs, build)];
+    expect(actual.dtype).toBe(expected.dtype);
+    expect(actual.shape).toEqual(expected.shape);
+    if (expected.dtype !== "float32") {
+      expect(elements(actual)).toEqual(elements(expected));
+      return;
+    }
+    const size = Math.max(...elements(expected).filter(Number.isFinite).map(Math.abs), 1e-30);
+    for (const [place, value] of elements(expected).entries()) {
+      const got = actual.data[place];
+      if (Number.isFinite(value)) expect(Math.abs(got! - value)).toBeLessThanOrEqual(KERNEL_TOLERANCE * size);
+      else expect(got).toBe(value);
+    }
+  });
+
+  test(`agrees on the loss at each of ${STEPS} steps of Adam`, async () => {
+    const [expected, actual] = [await trainingLosses(reference), await trainingLosses(backend)];
+    const worst = Math.max(...expected.map((loss, step) => Math.abs(actual[step]! - loss) / loss));
+    expect(worst).toBeLessThan(LOSS_TOLERANCE);
+    expect(expected.at(-1)).toBeLessThan(expected[0]! / 2);
+  });
+});
+
+function cases(): Case[] {
+  const wide = random("wide", [7, 33], 3);
+  return [
+    ...(["neg", "exp", "tanh", "erf"] as const).map((kind) => unary(kind, wide)),
+    ...(["log", "sqrt"] as const).map((kind) => unary(kind, positive("positive", [7, 33]))),
+    unary("erf", float32([-6, -4, -1, -1e-3, 0, 1e-6, 0.3, 2, 3.9, 5])),
+    unary("tanh", float32([-20, -1e-3, 0, 1e-6, 0.4, 12])),
+    unary("exp", float32([-100, -87, 0, 88])),
+    ...binaryCases(),
+    ...comparisonCases(),
+    ...choiceCases(),
+    ...reductionCases(),
+    ...shapeCases(),
+    ...indexCases(),
+    ...productCases(),
+    ...castCases(),
+  ];
+}
+
+function unary(kind: "neg" | "exp" | "log" | "sqrt" | "tanh" | "erf", x: HostTensor): Case {
+  return { title: `${kind} of ${shown(x)}`, inputs: [x], build: (graph, [a]) => graph.node({ kind }, [a!]) };
+}
+
+/** Shapes that broadcast, from scalars to rank 4. */
+const shapePairs: readonly (readonly [readonly number[], readonly number[]])[] = [
+  [[], []],
+  [[5], []],
+  [[], [2, 3]],
+  [[2, 3], [3]],
+  [
+    [2, 1],
+    [1, 3],
+  ],
+  [
+    [2, 3, 4],
+    [3, 1],
+  ],
+  [
+    [2, 1, 4, 1],
+    [3, 1, 5],
+  ],
+  [
+    [2, 3, 4, 5],
+    [2, 3, 4, 5],
+  ],
+];
+
+function binaryCases(): Case[] {
+  const floats = (["add", "sub", "mul", "div", "max"] as const).flatMap((kind) =>
+    shapePairs.map(([a, b]) => [kind, random("a", a, 3), random("b", b, 3)] as const),
+  );
+  const ints = (["add", "sub", "mul", "max"] as const).flatMap((kind) =>
+    shapePairs.map(([a, b]) => [kind, whole("a", a), whole("b", b)] as const),
+  );
+  return [...floats, ...ints].map(([kind, a, b]) => ({
+    title: `${kind} of ${shown(a)} and ${shown(b)}`,
+    inputs: [a, b],
+    build: (graph, [x, y]) => graph.node({ kind }, [x!, y!]),
+  }));
+}
+
+function comparisonCases(): Case[] {
+  return (["equal", "greater", "greaterEqual"] as const).flatMap((relation) =>
+    [whole, random].flatMap((make) =>
+      shapePairs.map(([left, right]): Case => {
+        const [a, b] = [make("left", left, 2), make("right", right, 2)];
+        return {
+          title: `${relation} of ${shown(a)} and ${shown(b)}`,
+          inputs: [a, b],
+          build: (graph, [x, y]) => graph.node({ kind: "compare", relation }, [x!, y!]),
+        };
+      }),
+    ),
+  );
+}
+
+function choiceCases(): Case[] {
+  const conditions = [flags([2, 3]), flags([3]), flags([]), flags([2, 1])];
+  const values = [
+    [random("yes", [2, 3], 1), random("no", [], 1)],
+    [whole("yes", [2, 3]), whole("no", [3])],
+    [flags([2, 3]), flags([2, 1])],
+  ] as const;
+  return conditions.flatMap((condition) =>
+    values.map(([yes, no]): Case => {
+      return {
+        title: `where of ${shown(condition)}, ${shown(yes)} and ${shown(no)}`,
+        inputs: [condition, yes, no],
+        build: (graph, [c, a, b]) => graph.node({ kind: "where" }, [c!, a!, b!]),
+      };
+    }),
+  );
+}
+
+function reductionCases(): Case[] {
+  const shapes = [
+    { shape: [6], axes: [0] },
+    { shape: [4, 5], axes: [0] },
+    { shape: [4, 5], axes: [1] },
+    { shape: [4, 5], axes: [0, 1] },
+    { shape: [2, 3, 4, 5], axes: [1, 3] },
+    { shape: [2, 3, 4, 5], axes: [0, 1, 2] },
+    { shape: [96, 80], axes: [0] }, // large enough for backends that treat column sums on their own
+    { shape: [16, 16, 40], axes: [0, 1] },
+    { shape: [16, 16, 40], axes: [0] },
+  ];
+  const reductions = shapes.flatMap(({ shape, axes }) =>
+    (["sum", "reduceMax"] as const).flatMap((kind) =>
+      [true, false].flatMap((keepDims) =>
+        [random("reduced", shape, 2), whole("reduced", shape)].map((x): Case => ({
+          title: `${kind} of ${shown(x)} over [${axes.join(", ")}], ${keepDims ? "kept" : "removed"}`,
+          inputs: [x],
+          build: (graph, [a]) => graph.node({ kind, axes, keepDims }, [a!]),
+        })),
+      ),
+    ),
+  );
+  const greatest = [
+    { x: random("greatest", [3, 7], 2), axis: 1 },
+    { x: random("greatest", [3, 7], 2), axis: 0 },
+    { x: random("greatest", [2, 3, 4], 2), axis: 1 },
+    { x: float32([-3, -1, -1, -2]), axis: 0 },
+    { x: int32([5, 7, 7, -9]), axis: 0 },
+  ].map(({ x, axis }): Case => {
+    return {
+      title: `argmax of ${shown(x)} along ${axis}`,
+      inputs: [x],
+      build: (graph, [a]) => graph.node({ kind: "argmax", axis }, [a!]),
+    };
+  });
+  return [...reductions, ...greatest];
+}
+
+function shapeCases(): Case[] {
+  return [random("moved", [2, 3, 4], 2), whole("moved", [2, 3, 4]), flags([2, 3, 4])].flatMap((x): Case[] => [
+    {
+      title: `reshape of ${shown(x)}`,
+      inputs: [x],
+      build: (g, [a]) => g.node({ kind: "reshape", shape: [6, 4] }, [a!]),
+    },
+    {
+      title: `transpose of ${shown(x)}`,
+      inputs: [x],
+      build: (g, [a]) => g.node({ kind: "transpose", perm: [2, 0, 1] }, [a!]),
+    },
+    {
+      title: `broadcast of ${shown(x)}`,
+      inputs: [x],
+      build: (g, [a]) => {
+        const thin = g.node({ kind: "slice", starts: [0, 1, 0], ends: [2, 2, 4] }, [a!]);
+        return g.node({ kind: "broadcast", shape: [3, 2, 5, 4] }, [thin]);
+      },
+    },
+    {
+      title: `slice of ${shown(x)}`,
+      inputs: [x],
+      build: (g, [a]) => g.node({ kind: "slice", starts: [0, 1, 2], ends: [2, 3, 3] }, [a!]),
+    },
+    {
+      title: `pad of ${shown(x)}`,
+      inputs: [x],
+      build: (g, [a]) => g.node({ kind: "pad", before: [1, 0, 2], after: [0, 3, 1] }, [a!]),
+    },
+    {
+      title: `concat of ${shown(x)}`,
+      inputs: [x, x],
+      build: (g, [a, b]) => g.node({ kind: "concat", axis: 1 }, [a!, b!]),
+    },
+    { title: `stopGradient of ${shown(x)}`, inputs: [x], build: (g, [a]) => g.node({ kind: "stopGradient" }, [a!]) },
+    {
+      title: `iota beside ${shown(x)}`,
+      inputs: [x],
+      build: (g) => g.node({ kind: "iota", shape: [2, 3, 4], axis: 1 }, []),
+    },
+  ]);
+}
+
+function indexCases(): Case[] {
+  const indices = [int32([2], []), int32([3, 0, 3, 1]), int32([0, 1, 2, 3, 3, 3], [2, 3])];
+  const tables = [
+    random("table", [4], 2),
+    random("table", [4, 5], 2),
+    random("table", [4, 2, 3], 2),
+    whole("table", [4, 5]),
+  ];
+  const gathers = [...tables, flags([4, 5])].flatMap((table) =>
+    indices.map((at): Case => {
+      return {
+        title: `gather of ${shown(table)} at ${shown(at)}`,
+        inputs: [table, at],
+        build: (graph, [t, i]) => graph.node({ kind: "gather" }, [t!, i!]),
+      };
+    }),
+  );
+  const scatters = tables.flatMap((table) =>
+    indices.map((at): Case => {
+      const shape = [...at.shape, ...table.shape.slice(1)];
+      const rows = table.dtype === "int32" ? whole("rows", shape) : random("rows", shape, 2);
+      return {
+        title: `scatterAdd of ${shown(rows)} at ${shown(at)}`,
+        inputs: [at, rows],
+        build: (graph, [i, r]) => graph.node({ kind: "scatterAdd", rows: 5 }, [i!, r!]),
+      };
+    }),
+  );
+  const crowded = int32(Array.from({ length: 4096 }, (_, place) => place % 3));
+  const ones = float32(new Float32Array(4096 * 16).fill(1), [4096, 16]);
+  return [
+    ...gathers,
+    ...scatters,
+    {
+      title: "scatterAdd of thousands of rows to the same three",
+      inputs: [crowded, ones],
+      build: (graph, [i, r]) => graph.node({ kind: "scatterAdd", rows: 3 }, [i!, r!]),
+    },
+  ];
+}
+
+function productCases(): Case[] {
+  return [[], [3], [2, 2]].flatMap((leading) =>
+    [false, true].flatMap((transposeA) =>
+      [false, true].map((transposeB): Case => {
+        const a = random("left", [...leading, ...(transposeA ? [9, 5] : [5, 9])], 2);
+        const b = random("right", [...leading, ...(transposeB ? [4, 9] : [9, 4])], 2);
+        return {
+          title: `matmul of ${shown(a)}${transposeA ? " transposed" : ""} and ${shown(b)}${transposeB ? " transposed" : ""}`,
+          inputs: [a, b],
+          build: (graph, [x, y]) => graph.node({ kind: "matmul", transposeA, transposeB }, [x!, y!]),
+        };
+      }),
+    ),
+  );
+}
+
+function castCases(): Case[] {
+  const sources = [float32([-2.7, -0.5, 0, 0.5, 1.999, 300.2]), int32([-3, 0, 7, 256]), bool([true, false])];
+  return sources.flatMap((x) =>
+    (["float32", "int32", "bool"] as const).map((dtype): Case => {
+      return {
+        title: `cast of ${shown(x)} to ${dtype}`,
+        inputs: [x],
+        build: (graph, [a]) => graph.node({ kind: "cast", dtype }, [a!]),
+      };
+    }),
+  );
+}
+
+async function runOnce(
+  backend: Backend,
+  inputs: readonly HostTensor[],
+  build: (graph: Graph, syms: Sym[]) => Sym,
+): Promise<HostTensor> {
+  const feeds = Object.fromEntries(inputs.map((input, place) => [`input${place}`, input]));
+  const session = await backend.open(new Map());
+  try {
+    const program = await session.compile(compute(feeds, build));
+    const outputs = await program.run(new Map(Object.entries(feeds)));
+    return outputs.get("result")!;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Trains a small network with both activations on random classes, and gives the loss of each step. */
+async function trainingLosses(backend: Backend): Promise<number[]> {
+  const [batch, width, classes] = [32, 20, 5];
+  const model = layers.sequential([
+    layers.dense(24, { activation: "relu" }),
+    layers.dense(16, { activation: "gelu" }),
+    layers.dense(classes),
+  ]);
+  const recipe = {
+    model,
+    loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
+    metrics: [metrics.sparseCategoricalAccuracy()],
+    optimizer: optimizers.adam({ learningRate: 0.01 }),
+  };
+  const input = { shape: [batch, width], dtype: "float32" } as const;
+  const { parameters } = inspectModel(model, input);
+  const state = initialState(
+    parameters.map(({ parameter }) => parameter),
+    recipe.optimizer,
+    1,
+  );
+  const session = await backend.open(state);
+  try {
+    const program = await session.compile(planTraining(recipe, input, { shape: [batch], dtype: "int32" }));
+    const feeds = new Map([
+      ["input", random("samples", [batch, width], 1)],
+      ["target", int32(Array.from({ length: batch }, (_, row) => (row * 7) % classes))],
+      ["weight", float32(new Float32Array(batch).fill(1, 0, batch - 2))],
+    ]);
+    const steps: number[] = [];
+    for (let step = 0; step < STEPS; step++) steps.push(elements((await program.run(feeds)).get("loss"))[0]!);
+    return steps;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Draws from [-bound, bound). */
+function random(name: string, shape: readonly number[], bound: number): HostTensor {
+  const stream = new RandomStream(deriveKeyFromName(7, name));
+  return float32(
+    Array.from({ length: elementCount(shape) }, () => (2 * stream.uniform() - 1) * bound),
+    shape,
+  );
+}
+
+function positive(name: string, shape: readonly number[]): HostTensor {
+  return float32(
+    elements(random(name, shape, 8)).map((value) => Math.exp(value)),
+    shape,
+  );
+}
+
+/** Draws whole numbers from -9 to 9. */
+function whole(name: string, shape: readonly number[]): HostTensor {
+  return int32(elements(random(name, shape, 10)).map(Math.trunc), shape);
+}
+
+function flags(shape: readonly number[]): HostTensor {
+  return bool(
+    elements(random("flags", shape, 1)).map((value) => value > 0),
+    shape,
+  );
+}
+
+function shown({ dtype, shape }: HostTensor): string {
+  return `${dtype} [${shape.join(", ")}]`;
+}
