@@ -1,0 +1,130 @@
+import { availableParallelism } from "node:os";
+
+import * as onnxruntime from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+
+import { KdataError } from "../../../src/core/errors.ts";
+import type { HostTensor } from "../../../src/trainer/backend.ts";
+import { planToOnnx } from "../../../src/trainer/backends/onnx-model.ts";
+import { createOnnx } from "../../../src/trainer/backends/onnx.ts";
+import { Graph } from "../../../src/trainer/graph.ts";
+import type { Plan } from "../../../src/trainer/plan.ts";
+import { accumulate, compute, double, elements, exchange, float32, int32 } from "./plans.ts";
+
+describe("createOnnx()", () => {
+  test("uses every core unless told otherwise, and says so", async () => {
+    const backend = await createOnnx();
+    expect(backend.engine).toMatch(/^onnxruntime-node \d+\.\d+\.\d+$/);
+    const [automatic, one] = [await backend.open(new Map()), await backend.open(new Map(), { threads: "1" })];
+    expect(automatic.explain()).toMatchObject({ device: "cpu", threads: availableParallelism(), precision: "float32" });
+    expect(one.explain()).toMatchObject({ threads: 1 });
+  });
+
+  test.each([
+    [{ threads: 0 }, /threads is 0/],
+    [{ threads: 1.5 }, /threads is 1.5/],
+    [{ threads: "many" }, /threads is many/],
+    [{ thread: 1 }, /unknown knob 'thread' .*did you mean threads\?/],
+    [{ graphOptimization: "most" }, /graphOptimization is most \(known: disabled, basic, extended, all\)/],
+  ])("refuses the knobs %o", async (knobs, message) => {
+    const backend = await createOnnx();
+    await expect(backend.open(new Map(), knobs)).rejects.toMatchObject({
+      code: "usage",
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  test.each(["disabled", "basic", "extended", "all"])("computes the same with graphOptimization %s", async (level) => {
+    const backend = await createOnnx();
+    const session = await backend.open(new Map([["total", float32([1, 2, 3])]]), { graphOptimization: level });
+    const program = await session.compile(accumulate());
+    const outputs = await program.run(new Map([["x", float32([1, 1, 1])]]));
+    expect(elements(outputs.get("after"))).toEqual([2, 3, 4]);
+    expect(program.explain()).toMatchObject({ nodes: 3, operators: 3 });
+    await session.close();
+  });
+
+  test("tells why the engine refuses a plan, with its name", async () => {
+    const session = await (await createOnnx()).open(new Map());
+    const broken = brokenPlan();
+    const error: unknown = await session.compile(broken).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(KdataError);
+    expect(error).toMatchObject({
+      code: "backend",
+      message: expect.stringContaining("Cannot compile broken") as string,
+      cause: expect.any(Error) as Error,
+    });
+  });
+});
+
+describe("planToOnnx()", () => {
+  test("stores the given state in the model, whose inputs are the feeds alone", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [2, 3], "float32");
+    const weights = graph.input("weights", [3, 1], "float32");
+    const y = graph.node({ kind: "matmul", transposeA: false, transposeB: false }, [x, weights]);
+    const plan = graph.plan({ name: "predict", feeds: { x }, state: { weights }, updates: {}, outputs: { y } });
+    const state = new Map([
+      ["weights", float32([1, 10, 100], [3, 1])],
+      ["unrelated", float32([1])],
+    ]);
+    const session = await load(planToOnnx(plan, { state }));
+    expect(session.inputNames).toEqual(["x"]);
+    expect(session.outputNames).toEqual(["y"]);
+    const results = await session.run({ x: new onnxruntime.Tensor("float32", [1, 2, 3, 4, 5, 6], [2, 3]) });
+    expect(results["y"]!.dims).toEqual([2, 1]);
+    expect(Array.from(results["y"]!.data as Float32Array)).toEqual([321, 654]);
+  });
+
+  test("makes state an input and an update an output when no state is given", async () => {
+    const session = await load(planToOnnx(accumulate()));
+    expect(session.inputNames).toEqual(["x", "state/total"]);
+    expect(session.outputNames).toEqual(["before", "after", "update/total"]);
+  });
+
+  test("gives every value a name of its own when the plan's names meet", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [2], "float32");
+    const held = graph.input("state/x", [2], "float32");
+    const y = graph.node({ kind: "add" }, [x, held]);
+    const plan = graph.plan({
+      name: "meeting",
+      feeds: { x, "state/x": held },
+      state: {},
+      updates: {},
+      outputs: { x: y, again: y, fed: x },
+    });
+    const session = await load(planToOnnx(plan));
+    expect(session.inputNames).toEqual(["x", "state/x"]);
+    expect(session.outputNames).toEqual(["x_1", "again", "fed"]);
+    const results = await session.run({
+      x: new onnxruntime.Tensor("float32", [1, 2], [2]),
+      "state/x": new onnxruntime.Tensor("float32", [10, 20], [2]),
+    });
+    expect(Array.from(results["again"]!.data as Float32Array)).toEqual([11, 22]);
+    expect(Array.from(results["fed"]!.data as Float32Array)).toEqual([1, 2]);
+  });
+
+  test("hands out constants and state that nothing changes", async () => {
+    const plan = compute({}, (graph) => graph.constant(int32([4, 5, 6])));
+    const results = await (await load(planToOnnx(plan))).run({});
+    expect(Array.from(results["result"]!.data as Int32Array)).toEqual([4, 5, 6]);
+    const session = await load(planToOnnx(exchange()));
+    expect(session.outputNames).toHaveLength(4);
+  });
+
+  test("is a pure function of the plan", () => {
+    expect(Buffer.from(planToOnnx(double())).equals(planToOnnx(double()))).toBe(true);
+  });
+});
+
+/** A plan whose declared shape is wrong, as the tracer never makes one. */
+function brokenPlan(): Plan {
+  const x: HostTensor = float32([1, 2]);
+  const plan = compute({ x }, (graph, [a]) => graph.node({ kind: "exp" }, [a!]));
+  return { ...plan, name: "broken", nodes: plan.nodes.map((node) => ({ ...node, inputs: [] })) };
+}
+
+function load(bytes: Uint8Array): Promise<onnxruntime.InferenceSession> {
+  return onnxruntime.InferenceSession.create(bytes);
+}
