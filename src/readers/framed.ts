@@ -41,12 +41,18 @@ export interface Framer<F extends Frame> {
   header?(): unknown;
 }
 
-/** A framed format, as {@link openFramed} takes it. */
-export interface FramedFormat<F extends Frame> {
-  framer(source: string, limits: Limits, start: FramingStart): Framer<F>;
-  /** Makes a decoder; `index` is where the first byte of the frame lies in the window. Samples are views until the next call. */
-  decoder(source: string): (frame: F, window: Window, index: number) => Sample;
+/** How one shard is framed and decoded. */
+export interface Framing<F extends Frame> {
+  framer(start: FramingStart): Framer<F>;
+  /**
+   * Decodes a record whose first byte lies at `index` of the window and whose last one is in it too. The features are views,
+   * valid until the next call.
+   */
+  decode(frame: F, window: Window, index: number): Sample;
 }
+
+/** A framed format: how a shard of this name is framed and decoded. */
+export type FramedFormat<F extends Frame> = (source: string, limits: Limits) => Framing<F>;
 
 const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
 
@@ -65,8 +71,8 @@ export async function* streamFramed<F extends Frame>(
   source: StreamSource,
   options: ReadOptions = {},
 ): AsyncGenerator<Sample> {
-  const framer = format.framer(source.name, resolveLimits(options.limits), SOURCE_START);
-  const decode = format.decoder(source.name);
+  const framing = format(source.name, resolveLimits(options.limits));
+  const framer = framing.framer(SOURCE_START);
   const window = new StreamWindow(source);
   try {
     for (;;) {
@@ -82,7 +88,7 @@ export async function* streamFramed<F extends Frame>(
         refuseCut(frame, window, source.name);
         index = window.locate(frame.start, frame.end - frame.start);
       }
-      yield decode(frame, window, index);
+      yield framing.decode(frame, window, index);
     }
   } finally {
     await window.close();
@@ -91,19 +97,15 @@ export async function* streamFramed<F extends Frame>(
 
 class FramedReader<F extends Frame> implements ShardReader {
   readonly source: string;
-  readonly #format: FramedFormat<F>;
   readonly #source: SeekableSource;
-  readonly #limits: Limits;
-  readonly #decode: (frame: F, window: Window, index: number) => Sample;
+  readonly #framing: Framing<F>;
   #index: RecordIndex | undefined;
   #random: SourceWindow | undefined;
 
   constructor(format: FramedFormat<F>, source: SeekableSource, options: ReadOptions) {
     this.source = source.name;
-    this.#format = format;
     this.#source = source;
-    this.#limits = resolveLimits(options.limits);
-    this.#decode = format.decoder(source.name);
+    this.#framing = format(source.name, resolveLimits(options.limits));
     this.#index = options.index;
   }
 
@@ -112,7 +114,7 @@ class FramedReader<F extends Frame> implements ShardReader {
   }
 
   index(): RecordIndex {
-    return (this.#index ??= scan(this.#format, this.#source, this.#limits));
+    return (this.#index ??= scan(this.#framing, this.#source));
   }
 
   read(record: number): Sample {
@@ -127,21 +129,21 @@ class FramedReader<F extends Frame> implements ShardReader {
     if (end > window.end) throw staleIndex(this.source, record, position);
     window.release(position);
     const index = window.locate(position, length);
-    const frame = this.#format.framer(this.source, this.#limits, { record, position, end, header }).next(window);
+    const frame = this.#framing.framer({ record, position, end, header }).next(window);
     if (typeof frame === "string" || frame.start !== position || frame.end !== end) {
       throw staleIndex(this.source, record, position);
     }
-    return this.#decode(frame, window, index);
+    return this.#framing.decode(frame, window, index);
   }
 
   *samples(): Generator<Sample> {
-    const framer = this.#format.framer(this.source, this.#limits, SOURCE_START);
+    const framer = this.#framing.framer(SOURCE_START);
     const window = new SourceWindow(this.#source, "forward");
     for (;;) {
       const frame = framer.next(window);
       if (typeof frame === "string") return;
       const index = window.locate(frame.start, frame.end - frame.start);
-      yield this.#decode(frame, window, index);
+      yield this.#framing.decode(frame, window, index);
     }
   }
 
@@ -151,8 +153,8 @@ class FramedReader<F extends Frame> implements ShardReader {
 }
 
 /** Finds all records by their headers alone. */
-function scan<F extends Frame>(format: FramedFormat<F>, source: SeekableSource, limits: Limits): RecordIndex {
-  const framer = format.framer(source.name, limits, SOURCE_START);
+function scan<F extends Frame>(framing: Framing<F>, source: SeekableSource): RecordIndex {
+  const framer = framing.framer(SOURCE_START);
   const window = new SourceWindow(source, "hop");
   const offsets: number[] = [];
   const lengths: number[] = [];

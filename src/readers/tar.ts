@@ -27,6 +27,10 @@ const MAX_OCTAL_SIZE = 8 ** 11 - 1;
 /** Any fixed name: readers show it when they know no pax headers. */
 const PAX_HEADER_NAME = "PaxHeader";
 const READ_WRITE = 0o644;
+/** Digits of the largest whole number that JavaScript holds. */
+const MAX_SIZE_DIGITS = 16;
+/** For keywords, which are ASCII. */
+const latin1 = new TextDecoder("latin1");
 
 /** One header block, as stored: pax headers and GNU long names are not applied yet. */
 export interface TarHeader {
@@ -77,23 +81,23 @@ export function parseTarHeader(bytes: Uint8Array, start: number, at: Position): 
 }
 
 /**
- * Reads the records of a pax header: `<length> <keyword>=<value>\n`, the length counting the whole record.
+ * Reads the records of a pax header: `<length> <keyword>=<value>\n`, the length counting the whole record. The values are
+ * views: those of some keywords are not text.
  *
- * @throws {KdataError} `format` when a record is malformed or not UTF-8.
+ * @throws {KdataError} `format` when a record is malformed.
  */
-export function parsePaxRecords(content: Uint8Array, at: Position): Map<string, string> {
-  const records = new Map<string, string>();
+export function parsePaxRecords(content: Uint8Array, at: Position): Map<string, Uint8Array> {
+  const records = new Map<string, Uint8Array>();
   for (let start = 0; start < content.length;) {
     const space = content.indexOf(0x20, start);
-    const digits = space < 0 ? "" : String.fromCharCode(...content.subarray(start, Math.min(space, start + 16)));
+    const digits = space < 0 ? "" : latin1.decode(content.subarray(start, Math.min(space, start + MAX_SIZE_DIGITS)));
     const length = /^[0-9]+$/.test(digits) ? Number(digits) : 0;
     const end = start + length;
     const equals = content.indexOf(0x3d, space + 1);
     if (length === 0 || end > content.length || content[end - 1] !== 0x0a || equals < 0 || equals >= end) {
       throw new KdataError("format", "Cannot read tar: a pax header has a malformed record", { at });
     }
-    const keyword = decodeUtf8(content.subarray(space + 1, equals), "Cannot read tar: a pax keyword", at);
-    records.set(keyword, decodeUtf8(content.subarray(equals + 1, end - 1), "Cannot read tar: a pax value", at));
+    records.set(latin1.decode(content.subarray(space + 1, equals)), content.subarray(equals + 1, end - 1));
     start = end;
   }
   return records;

@@ -2,19 +2,16 @@
 // and its masked CRC-32C. https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 
 import { KdataError, type ErrorCode } from "../core/errors.ts";
-import { defaultKey, type Sample } from "../core/sample.ts";
+import { defaultKey } from "../core/sample.ts";
 import { maskedCrc32c } from "./crc32c.ts";
 import { ExampleDecoder } from "./example.ts";
 import type { Format, Limits } from "./format.ts";
-import { openFramed, streamFramed, type Frame, type FramedFormat, type Framer, type FramingStart } from "./framed.ts";
-import type { Window } from "./window.ts";
+import { openFramed, streamFramed, type Frame, type Framer, type Framing, type FramingStart } from "./framed.ts";
 
 /** The length and its checksum. */
 const LENGTH_BYTES = 8;
 const CHECKSUM_BYTES = 4;
 const HEADER_BYTES = LENGTH_BYTES + CHECKSUM_BYTES;
-
-const framed: FramedFormat<Frame> = { framer, decoder };
 
 /**
  * TFRecord files of tf.train.Example messages, not compressed.
@@ -34,10 +31,14 @@ export const tfrecord: Format = {
   },
   open([source, ...rest], options) {
     if (source === undefined || rest.length > 0) throw new TypeError("Cannot open tfrecord: a shard is one file");
-    return openFramed(framed, source, options);
+    return openFramed(framing, source, options);
   },
-  stream: (source, options) => streamFramed(framed, source, options),
+  stream: (source, options) => streamFramed(framing, source, options),
 };
+
+function framing(source: string, limits: Limits): Framing<Frame> {
+  return { framer: (start) => framer(source, limits, start), decode: decoder(source) };
+}
 
 function framer(source: string, limits: Limits, start: FramingStart): Framer<Frame> {
   let { record, position } = start;
@@ -71,7 +72,7 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
   };
 }
 
-function decoder(source: string): (frame: Frame, window: Window, index: number) => Sample {
+function decoder(source: string): Framing<Frame>["decode"] {
   const messages = new ExampleDecoder();
   const keyStem = defaultKey({ source, record: 0 }).slice(0, -1);
   return ({ record, start, end }, { bytes, view }, index) => {

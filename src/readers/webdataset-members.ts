@@ -45,12 +45,14 @@ export function memberKindOf(ext: string): MemberKind {
  * Splits a member's path where webdataset's `base_plus_ext` does, at the first dot after the last slash. The extension is
  * in lower case, as webdataset groups by it.
  *
- * `undefined` for what webdataset passes over: a name without a dot or that starts with one, and `__metadata__` at the top.
+ * `undefined` for what webdataset passes over: a name without a dot, `.name` at the top or in a folder with a dot in its own
+ * name (elsewhere webdataset takes the folder as its key), and `__metadata__` at the top.
  */
 export function splitMemberPath(path: string): { readonly key: string; readonly ext: string } | undefined {
   const base = path.lastIndexOf("/") + 1;
   const dot = path.indexOf(".", base);
-  if (dot <= base || (path.startsWith("__") && /^__[^/]*__(?:$|\/)/.test(path))) return undefined;
+  if (dot < 0 || (dot === base && !isPlainFolder(path.slice(0, base)))) return undefined;
+  if (path.startsWith("__") && /^__[^/]*__(?:$|\/)/.test(path)) return undefined;
   return { key: path.slice(0, dot), ext: path.slice(dot + 1).toLowerCase() };
 }
 
@@ -78,6 +80,11 @@ export function parseMemberNotes(comment: string, at: Position): MemberNotes | u
   const value = parseJson(text, "Cannot read webdataset: the kdata note", at);
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidNote(at);
   return new Map(Object.entries(value).map(([ext, note]) => [ext, parseNote(note, at)]));
+}
+
+/** Says whether the last part of `a/b/` is there and without a dot. */
+function isPlainFolder(folder: string): boolean {
+  return folder !== "" && !folder.slice(folder.slice(0, -1).lastIndexOf("/") + 1).includes(".");
 }
 
 function parseNote(note: JsonValue, at: Position): MemberNote {

@@ -61,9 +61,9 @@ export class SourceWindow implements Window {
     if (index >= 0 && index + length <= this.#filled) return index;
     const start = this.#readAhead === "hop" ? position : Math.min(this.#released, position);
     const needed = position + length - start;
-    const wanted = this.#wantedBytes(start, needed);
+    const isJump = start - (this.#offset + this.#filled) > HOP_BYTES;
     this.#keepFrom(start, needed);
-    this.#fill(needed, Math.min(wanted, this.bytes.length, this.end - start));
+    this.#fill(needed, Math.min(this.#wantedBytes(needed, isJump), this.bytes.length, this.end - start));
     return position - start;
   }
 
@@ -71,11 +71,10 @@ export class SourceWindow implements Window {
     this.#released = position;
   }
 
-  /** How many bytes from `start` on the buffer should hold. */
-  #wantedBytes(start: number, needed: number): number {
+  /** How many bytes the buffer should hold. */
+  #wantedBytes(needed: number, isJump: boolean): number {
     if (this.#readAhead === "exact") return needed;
-    const jump = start - (this.#offset + this.#filled);
-    return this.#readAhead === "hop" && jump > HOP_BYTES ? Math.max(needed, HOP_BYTES) : this.bytes.length;
+    return this.#readAhead === "hop" && isJump ? Math.max(needed, HOP_BYTES) : this.bytes.length;
   }
 
   /** Moves what is there from `start` on to the front of a buffer of at least `needed` bytes. */

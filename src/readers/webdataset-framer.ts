@@ -1,0 +1,304 @@
+// Finds the samples of a WebDataset archive by the headers of its members: which belong together, where they lie, and which
+// notes hold for them.
+
+import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
+import type { Limits } from "./format.ts";
+import type { Frame, Framer, FramingStart } from "./framed.ts";
+import { isZeroBlock, parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPaddedSize, type TarHeader } from "./tar.ts";
+import { decodeUtf8 } from "./text.ts";
+import { NOTE_KEYWORD, parseMemberNotes, splitMemberPath, type MemberNotes } from "./webdataset-members.ts";
+import type { Window } from "./window.ts";
+
+/** One sample: its members lie between `start` and `end`, headers included. */
+export interface SampleFrame extends Frame {
+  readonly key: string;
+  readonly members: readonly MemberExtent[];
+  readonly notes: MemberNotes;
+}
+
+/** The content of one member: positions in the source. */
+export interface MemberExtent {
+  readonly ext: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What an index keeps: from which sample on which note holds, as the `comment` in the archive says it. */
+type NoteChanges = readonly (readonly [record: number, comment: string])[];
+
+const NO_NOTES: MemberNotes = new Map();
+
+/** A sample whose end is not known yet. */
+interface OpenSample {
+  readonly key: string;
+  readonly start: number;
+  end: number;
+  readonly members: MemberExtent[];
+  readonly notes: MemberNotes;
+}
+
+/** What headers before a member's own said about it, and where the first of them lies. */
+interface Prelude {
+  start: number | undefined;
+  path: string | undefined;
+  size: number | undefined;
+}
+
+/** Makes a framer; `notesAt` says which notes an index gives for a record. */
+export function sampleFramer(
+  source: string,
+  limits: Limits,
+  start: FramingStart,
+  notesAt: (header: unknown, record: number) => MemberNotes,
+): Framer<SampleFrame> {
+  return new SampleFramer(source, limits, start, notesAt(start.header, start.record));
+}
+
+/** Makes a function that finds the notes of a record in the header of an index. It parses each note once. */
+export function indexedNotes(source: string): (header: unknown, record: number) => MemberNotes {
+  const parsed = new Map<string, MemberNotes>();
+  return (header, record) => {
+    if (header === undefined) return NO_NOTES;
+    if (!isNoteChanges(header)) {
+      throw new KdataError("state", "Cannot read webdataset: the index has no valid header", { at: { source } });
+    }
+    const comment = header.findLast(([first]) => first <= record)?.[1];
+    if (comment === undefined) return NO_NOTES;
+    let notes = parsed.get(comment);
+    if (notes === undefined) {
+      notes = parseMemberNotes(comment, { source }) ?? NO_NOTES;
+      parsed.set(comment, notes);
+    }
+    return notes;
+  };
+}
+
+class SampleFramer implements Framer<SampleFrame> {
+  readonly #source: string;
+  readonly #limits: Limits;
+  /** Where an index says that the sample ends; `undefined` when the archive is read to its own end. */
+  readonly #extentEnd: number | undefined;
+  readonly #keys = new Set<string>();
+  readonly #noteChanges: [number, string][] = [];
+  #record: number;
+  #notes: MemberNotes;
+  /** The next header, or the next byte to look at behind the end of the archive. */
+  #position: number;
+  #isBehindEnd = false;
+  #open: OpenSample | undefined;
+  #prelude: Prelude = noPrelude();
+
+  constructor(source: string, limits: Limits, start: FramingStart, notes: MemberNotes) {
+    this.#source = source;
+    this.#limits = limits;
+    this.#extentEnd = start.end;
+    this.#record = start.record;
+    this.#notes = notes;
+    this.#position = start.position;
+  }
+
+  header(): NoteChanges | undefined {
+    return this.#noteChanges.length === 0 ? undefined : this.#noteChanges;
+  }
+
+  next(window: Window): SampleFrame | "more" | "end" {
+    for (;;) {
+      if (this.#position === this.#extentEnd) return this.#close() ?? "end";
+      window.release(this.#open?.start ?? this.#prelude.start ?? this.#position);
+      if (this.#isBehindEnd) return this.#checkTail(window);
+      if (this.#position + TAR_BLOCK_BYTES > window.end) throw this.#missingEnd(window.end);
+      const index = window.locate(this.#position, TAR_BLOCK_BYTES);
+      if (index < 0) return "more";
+      if (isZeroBlock(window.bytes, index)) {
+        if (this.#open !== undefined) return this.#close() ?? "end";
+        if (!this.#passEnd(window)) return "more";
+        continue;
+      }
+      const header = parseTarHeader(window.bytes, index, this.#at(this.#position));
+      if (header.type === "0" || header.type === "7") {
+        const finished = this.#takeFile(header, window.end);
+        if (finished !== undefined) return finished;
+      } else if (!this.#takeOther(header, window)) {
+        return "more";
+      }
+    }
+  }
+
+  /** Takes a file into the open sample, or gives the open sample back when the file begins another one and is yet to be taken. */
+  #takeFile(header: TarHeader, end: number): SampleFrame | undefined {
+    const { start = this.#position, path = header.path, size = header.size } = this.#prelude;
+    const contentAt = this.#position + TAR_BLOCK_BYTES;
+    const nextAt = contentAt + tarPaddedSize(size);
+    if (nextAt > end) throw this.#fail("truncated", `"${path}" ends at byte ${nextAt}, the file before`, end);
+    const name = splitMemberPath(path);
+    if (name !== undefined) {
+      if (this.#open !== undefined && this.#open.key !== name.key) return this.#close();
+      const sample = (this.#open ??= this.#begin(name.key, start));
+      if (sample.members.some(({ ext }) => ext === name.ext)) {
+        throw this.#fail("format", `the sample "${name.key}" has two members ".${name.ext}"`, start);
+      }
+      sample.members.push({ ext: name.ext, start: contentAt, end: contentAt + size });
+      sample.end = nextAt;
+      const bytes = nextAt - sample.start;
+      if (bytes > this.#limits.recordBytes) {
+        const reason = `the sample "${name.key}" takes ${bytes} bytes, more than the limit of ${this.#limits.recordBytes}`;
+        throw this.#fail("limit", reason, start);
+      }
+    }
+    this.#position = nextAt;
+    this.#prelude = noPrelude();
+    return undefined;
+  }
+
+  #begin(key: string, start: number): OpenSample {
+    if (this.#keys.has(key)) {
+      throw this.#fail("format", `the key "${key}" comes again after other samples`, start);
+    }
+    this.#keys.add(key);
+    return { key, start, end: start, members: [], notes: this.#notes };
+  }
+
+  #close(): SampleFrame | undefined {
+    const sample = this.#open;
+    if (sample === undefined) return undefined;
+    this.#open = undefined;
+    return { record: this.#record++, ...sample };
+  }
+
+  /** Takes a header that is not a file's; `false` when its content has yet to arrive. */
+  #takeOther(header: TarHeader, window: Window): boolean {
+    const { type, size } = header;
+    if (type === "5") {
+      if (size > 0) throw this.#fail("format", `the directory "${header.path}" has a content`, this.#position);
+      this.#position += TAR_BLOCK_BYTES;
+      this.#prelude = noPrelude();
+      return true;
+    }
+    const reason = refusals.get(type);
+    if (reason !== undefined) throw this.#fail("unsupported", `"${header.path}" is ${reason}`, this.#position);
+    if (type !== "x" && type !== "g" && type !== "L" && type !== "K") {
+      throw this.#fail("unsupported", `the header type ${JSON.stringify(type)} is not known`, this.#position);
+    }
+    if (size > this.#limits.headerBytes) {
+      const limit = this.#limits.headerBytes;
+      throw this.#fail("limit", `a header of ${size} bytes exceeds the limit of ${limit}`, this.#position);
+    }
+    const contentAt = this.#position + TAR_BLOCK_BYTES;
+    const nextAt = contentAt + tarPaddedSize(size);
+    if (nextAt > window.end) throw this.#missingEnd(window.end);
+    const index = window.locate(contentAt, size);
+    if (index < 0) return false;
+    this.#takePrelude(type, window.bytes.subarray(index, index + size));
+    this.#position = nextAt;
+    return true;
+  }
+
+  #takePrelude(type: "x" | "g" | "L" | "K", content: Uint8Array): void {
+    const at = this.#at(this.#position);
+    if (type === "g") {
+      this.#takeGlobal(parsePaxRecords(content, at), at);
+      return;
+    }
+    const prelude = this.#prelude;
+    prelude.start ??= this.#position;
+    if (type === "L") {
+      const nul = content.indexOf(0);
+      prelude.path = decodeUtf8(nul < 0 ? content : content.subarray(0, nul), "Cannot read tar: a long name", at);
+    }
+    if (type !== "x") return;
+    const records = parsePaxRecords(content, at);
+    if ([...records.keys()].some((keyword) => keyword.startsWith("GNU.sparse."))) {
+      throw this.#fail("unsupported", "a member is sparse", this.#position);
+    }
+    const path = records.get("path");
+    if (path !== undefined) prelude.path = decodeUtf8(path, "Cannot read tar: the name of a member", at);
+    const size = records.get("size");
+    if (size !== undefined) prelude.size = this.#parseSize(size);
+  }
+
+  #takeGlobal(records: ReadonlyMap<string, Uint8Array>, at: Position): void {
+    if (records.has("path") || records.has("size")) {
+      throw this.#fail("unsupported", "a global header sets the path or size of every member", this.#position);
+    }
+    const comment = records.get(NOTE_KEYWORD);
+    if (comment === undefined) return;
+    const text = decodeUtf8(comment, "Cannot read tar: a comment", at);
+    const notes = parseMemberNotes(text, at);
+    if (notes === undefined) return;
+    this.#notes = notes;
+    this.#noteChanges.push([this.#open === undefined ? this.#record : this.#record + 1, text]);
+  }
+
+  #parseSize(digits: Uint8Array): number {
+    const text = String.fromCharCode(...digits.subarray(0, 17));
+    const size = /^[0-9]{1,16}$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(size)) return size;
+    throw this.#fail("format", "the pax size of a member is no number", this.#position);
+  }
+
+  /** Moves behind the two blocks of zeros that end an archive; `false` when the second has yet to arrive. */
+  #passEnd(window: Window): boolean {
+    if (this.#prelude.start !== undefined) {
+      throw this.#fail("format", "the archive ends after a header that belongs to a member", this.#position);
+    }
+    const second = this.#position + TAR_BLOCK_BYTES;
+    if (second + TAR_BLOCK_BYTES > window.end) throw this.#missingEnd(window.end);
+    const index = window.locate(this.#position, 2 * TAR_BLOCK_BYTES);
+    if (index < 0) return false;
+    if (!isZeroBlock(window.bytes, index + TAR_BLOCK_BYTES)) {
+      throw this.#fail("format", "a block of zeros stands before other blocks", this.#position);
+    }
+    this.#isBehindEnd = true;
+    this.#position = second + TAR_BLOCK_BYTES;
+    return true;
+  }
+
+  /** Behind the end only zeros may follow, which fill up the last record of a tape. */
+  #checkTail(window: Window): "more" | "end" {
+    while (this.#position < window.end) {
+      window.release(this.#position);
+      const length = Math.min(TAR_BLOCK_BYTES, window.end - this.#position);
+      const index = window.locate(this.#position, length);
+      if (index < 0) return "more";
+      if (!isZeroBlock(window.bytes, index, length)) {
+        throw this.#fail("format", "there are bytes behind the end of the archive", this.#position);
+      }
+      this.#position += length;
+    }
+    return "end";
+  }
+
+  #missingEnd(byte: number): KdataError {
+    return this.#fail("truncated", "the file ends without the two blocks of zeros that end an archive", byte);
+  }
+
+  #fail(code: ErrorCode, reason: string, byte: number): KdataError {
+    return new KdataError(code, `Cannot read webdataset: ${reason}`, { at: this.#at(byte) });
+  }
+
+  #at(byte: number): Position {
+    return { source: this.#source, record: this.#record, byte };
+  }
+}
+
+/** Members that hold no bytes of their own, or not as they are. */
+const refusals: ReadonlyMap<string, string> = new Map([
+  ["1", "a hard link, and links are refused"],
+  ["2", "a symbolic link, and links are refused"],
+  ["3", "a device"],
+  ["4", "a device"],
+  ["6", "a pipe"],
+  ["S", "sparse"],
+  ["M", "the continuation of another archive"],
+]);
+
+function noPrelude(): Prelude {
+  return { start: undefined, path: undefined, size: undefined };
+}
+
+function isNoteChanges(header: unknown): header is NoteChanges {
+  return (
+    Array.isArray(header) &&
+    header.every((change) => Array.isArray(change) && typeof change[0] === "number" && typeof change[1] === "string")
+  );
+}
