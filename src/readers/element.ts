@@ -1,7 +1,7 @@
 // What an array's elements are and how they lie in its bytes, shared by the array formats: numbers, opaque bytes, and text
 // in fixed fields of UTF-32.
 
-import { KdataError, type Position } from "../core/errors.ts";
+import type { KdataError } from "../core/errors.ts";
 import type { Feature } from "../core/sample.ts";
 import { bytesPerElement, elementCount, viewElements, type DType, type Tensor } from "../core/tensor.ts";
 
@@ -30,22 +30,17 @@ export function toNativeOrder(element: ArrayElement, bytes: Uint8Array): void {
   else if (wordBytes === 8) buffer.swap64();
 }
 
+/** Makes the error for an element that is not what it must be; `byte` counts from the first one. */
+export type ElementFail = (reason: string, byte: number) => KdataError;
+
 /**
  * Views elements of a tensor in native byte order. `bytes` must begin at a multiple of the element's size and hold the whole
  * shape.
  *
- * `what` begins the messages: `Cannot read npy`. `at.byte` is the position of the first element, where it has one.
- *
- * @throws {KdataError} `format` when a bool is neither 0 nor 1.
+ * @throws {KdataError} what `fail` makes, when a bool is neither 0 nor 1.
  */
-export function viewTensor(
-  dtype: DType,
-  shape: readonly number[],
-  bytes: Uint8Array,
-  what: string,
-  at: Position,
-): Tensor {
-  if (dtype === "bool") checkBools(bytes, what, at);
+export function viewTensor(dtype: DType, shape: readonly number[], bytes: Uint8Array, fail: ElementFail): Tensor {
+  if (dtype === "bool") checkBools(bytes, fail);
   return { dtype, shape, data: viewElements(dtype, bytes.buffer, bytes.byteOffset, elementCount(shape)) };
 }
 
@@ -53,28 +48,27 @@ export function viewTensor(
  * Turns the elements of one row, in native byte order, into a feature: numbers into a tensor of `shape`, which like bytes
  * views the memory; one text into a string, without the NULs at its end, as numpy reads it.
  *
- * @throws {KdataError} `format` when a bool is neither 0 nor 1 or a code point is not a Unicode character.
+ * @throws {KdataError} what `fail` makes, when a bool is neither 0 nor 1 or a code point is not a Unicode character.
  */
 export function featureOf(
   element: ArrayElement,
   shape: readonly number[],
   bytes: Uint8Array,
-  what: string,
-  at: Position,
+  fail: ElementFail,
 ): Feature {
   if (element.kind === "bytes") return bytes;
-  if (element.kind === "string") return decodeUtf32(bytes, what, at);
-  return viewTensor(element.dtype, shape, bytes, what, at);
+  if (element.kind === "string") return decodeUtf32(bytes, fail);
+  return viewTensor(element.dtype, shape, bytes, fail);
 }
 
-function checkBools(bytes: Uint8Array, what: string, at: Position): void {
+function checkBools(bytes: Uint8Array, fail: ElementFail): void {
   for (let i = 0; i < bytes.length; i++) {
     const value = bytes[i] as number;
-    if (value > 1) throw new KdataError("format", `${what}: a bool is ${value}, not 0 or 1`, { at: moved(at, i) });
+    if (value > 1) throw fail(`a bool is ${value}, not 0 or 1`, i);
   }
 }
 
-function decodeUtf32(bytes: Uint8Array, what: string, at: Position): string {
+function decodeUtf32(bytes: Uint8Array, fail: ElementFail): string {
   const points = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / CODE_POINT_BYTES);
   let end = points.length;
   while (end > 0 && points[end - 1] === 0) end--;
@@ -82,14 +76,9 @@ function decodeUtf32(bytes: Uint8Array, what: string, at: Position): string {
   for (let i = 0; i < end; i++) {
     const point = points[i] as number;
     if (point > MAX_CODE_POINT || (point >= 0xd800 && point <= 0xdfff)) {
-      const reason = `${what}: a string holds the number ${point}, which is not a Unicode character`;
-      throw new KdataError("format", reason, { at: moved(at, i * CODE_POINT_BYTES) });
+      throw fail(`a string holds the number ${point}, which is no Unicode character`, i * CODE_POINT_BYTES);
     }
     text += String.fromCodePoint(point);
   }
   return text;
-}
-
-function moved(at: Position, bytes: number): Position {
-  return at.byte === undefined ? at : { ...at, byte: at.byte + bytes };
 }

@@ -1,0 +1,191 @@
+// From a spec to samples: which files, which format, and the reader over them.
+
+import { constants, gunzipSync } from "node:zlib";
+import { KdataError } from "../core/errors.ts";
+import type { Sample } from "../core/sample.ts";
+import type { Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
+import { formatByName, formats } from "./formats.ts";
+import { resolveLimits } from "./limits.ts";
+import { expandSpec, type FoundFiles } from "./patterns.ts";
+import { FileSource } from "./source-file.ts";
+import { gunzipSource, isGzip } from "./source-memory.ts";
+import type { SeekableSource, StreamSource } from "./source.ts";
+
+/** What formats are detected by: the first bytes of a file, decompressed. */
+const HEAD_BYTES = 4096;
+
+/** A data set on disk: its format and its shards in order. */
+export interface Dataset {
+  readonly format: Format;
+  readonly shards: readonly ShardFiles[];
+}
+
+/**
+ * Finds the shards that a spec names, and their format by the content of the first file that is not empty.
+ *
+ * A spec is a path, a directory, a glob, a brace range `train-{000..063}.tar`, or several of them; a comma joins files into
+ * one shard: `x.npy,y.npy`.
+ *
+ * @throws {KdataError} `input` when a file is missing, `format` when the content is of no known format, `usage` when
+ *   `options.format` or the spec is none.
+ */
+export async function findDataset(
+  spec: string | readonly string[],
+  options: { readonly format?: string } = {},
+): Promise<Dataset> {
+  const given = options.format === undefined ? undefined : formatByName(options.format);
+  const candidates = given ? [given] : formats;
+  const found = await expandSpec(spec, (file) => candidates.some((format) => hasExtension(format, file)));
+  const format = given ?? detectFiles(found.flatMap(({ paths }) => paths));
+  return { format, shards: groupShards(format, found) };
+}
+
+/**
+ * Opens a shard for reading. Files that are compressed with gzip are inflated into memory first.
+ *
+ * @throws {KdataError} `input` when a file cannot be read, `limit` when a file inflates to more than `limits.inflatedBytes`, and
+ *   what the format finds wrong with a header. No file stays open then.
+ */
+export function openShard(format: Format, shard: ShardFiles, options: ReadOptions = {}): ShardReader {
+  const limits = resolveLimits(options.limits);
+  const sources: SeekableSource[] = [];
+  try {
+    for (const path of shard.paths) {
+      const file = new FileSource(path);
+      sources.push(file);
+      if (isGzip(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
+    }
+    return format.open(sources, options);
+  } catch (error) {
+    for (const source of sources) source.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads samples from a source that cannot seek, whose format is given or detected by its first bytes.
+ *
+ * The samples are views until the next one is taken.
+ *
+ * @throws {KdataError} `format` when the content is of no known format, `unsupported` when the format needs to seek or the
+ *   stream is compressed, `usage` when `options.format` is none. The stream is let go then.
+ */
+export async function openStream(
+  source: StreamSource,
+  options: ReadOptions & { readonly format?: string } = {},
+): Promise<{ format: Format; samples: AsyncIterable<Sample> }> {
+  const chunks = source.chunks[Symbol.asyncIterator]();
+  try {
+    const given = options.format === undefined ? undefined : formatByName(options.format);
+    const { head, pieces } = await peek(chunks);
+    if (isGzip(head)) throw refuseStream("the stream is compressed with gzip", source, "Pipe it through gunzip first.");
+    const format = given ?? detect(head, source.name);
+    if (!format.stream) {
+      throw refuseStream(`${format.title} needs to seek, which a stream cannot`, source, "Save it to a file first.");
+    }
+    const whole: StreamSource = { ...source, chunks: resume(pieces, chunks) };
+    return { format, samples: format.stream(whole, options) };
+  } catch (error) {
+    await chunks.return?.();
+    throw error;
+  }
+}
+
+function hasExtension(format: Format, path: string): boolean {
+  const name = path.replace(/\.gz$/, "");
+  return format.extensions.some((extension) => name.endsWith(`.${extension}`) || name.endsWith(`-${extension}`));
+}
+
+function detectFiles(paths: readonly string[]): Format {
+  for (const path of paths) {
+    const file = new FileSource(path);
+    try {
+      if (file.size > 0) return detect(inflateHead(readHead(file), path), path);
+    } finally {
+      file.close();
+    }
+  }
+  throw new KdataError("format", "Cannot detect format: the input is empty", {
+    at: { source: paths[0] ?? "" },
+    hint: `Name the format: ${formats.map(({ name }) => name).join(", ")}`,
+  });
+}
+
+/** Finds the format of first bytes. Should they fit several formats, the extension decides. */
+function detect(head: Uint8Array, source: string): Format {
+  const fitting = formats.filter((format) => format.detect(head));
+  const format = fitting.find((candidate) => hasExtension(candidate, source)) ?? fitting[0];
+  if (format) return format;
+  const known = formats.map(({ title }) => title).join(", ");
+  throw new KdataError("format", `Cannot detect format: the content is of no known format: ${known}`, {
+    at: { source },
+    hint: "If it is one of them, its first bytes are damaged: name the format to see where.",
+  });
+}
+
+function groupShards(format: Format, found: readonly FoundFiles[]): ShardFiles[] {
+  const shards: ShardFiles[] = [];
+  let loose: string[] = [];
+  for (const { oneShard, paths } of found) {
+    if (!oneShard) {
+      loose.push(...paths);
+      continue;
+    }
+    if (!format.group) {
+      const reason = `Cannot find input: a shard of ${format.title} is one file, so commas cannot join several`;
+      throw new KdataError("usage", reason, { at: { source: paths.join(",") } });
+    }
+    shards.push(...groupLoose(format, loose));
+    loose = [];
+    shards.push({ name: groupLoose(format, paths)[0]?.name ?? "", paths });
+  }
+  return [...shards, ...groupLoose(format, loose)];
+}
+
+function groupLoose(format: Format, paths: readonly string[]): ShardFiles[] {
+  return format.group?.(paths) ?? paths.map((path) => ({ name: path, paths: [path] }));
+}
+
+function readHead(source: SeekableSource): Uint8Array {
+  const head = new Uint8Array(Math.min(HEAD_BYTES, source.size));
+  return head.subarray(0, source.read(head, 0));
+}
+
+function inflateHead(head: Uint8Array, source: string): Uint8Array {
+  if (!isGzip(head)) return head;
+  try {
+    return gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES);
+  } catch (cause) {
+    throw new KdataError("format", "Cannot inflate gzip: its first bytes are damaged", { at: { source }, cause });
+  }
+}
+
+/** Takes chunks until there is a head or the stream ends. */
+async function peek(chunks: AsyncIterator<Uint8Array>): Promise<{ head: Uint8Array; pieces: Uint8Array[] }> {
+  const pieces: Uint8Array[] = [];
+  for (let bytes = 0; bytes < HEAD_BYTES;) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    // The stream may reuse the memory of a chunk when the next one is taken.
+    pieces.push(new Uint8Array(next.value));
+    bytes += next.value.length;
+  }
+  return { head: new Uint8Array(Buffer.concat(pieces)).subarray(0, HEAD_BYTES), pieces };
+}
+
+async function* resume(pieces: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+    for (;;) {
+      const next = await rest.next();
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await rest.return?.();
+  }
+}
+
+function refuseStream(reason: string, { name }: StreamSource, hint: string): KdataError {
+  return new KdataError("unsupported", `Cannot read stream: ${reason}`, { at: { source: name }, hint });
+}

@@ -1,0 +1,203 @@
+// Shards whose samples are the rows of arrays: one column for each feature, records found by arithmetic, no index needed.
+// Rows are read by positional reads into one reused block a column.
+
+import { KdataError, type Position } from "../core/errors.ts";
+import { defaultKey, emptyFeatures, type Feature, type Sample } from "../core/sample.ts";
+import { elementCount } from "../core/tensor.ts";
+import { featureOf, toNativeOrder, type ArrayElement, type ElementFail } from "./element.ts";
+import type { Limits, ShardReader } from "./format.ts";
+import type { SeekableSource } from "./source.ts";
+
+/** The column that holds keys instead of a feature. */
+const KEY_COLUMN = "__key__";
+/** What a column keeps in memory: 256 KB reads of a warm file are near the fastest, and labels often fit whole. */
+const BLOCK_BYTES = 1 << 18;
+/** Rows without bytes cannot be held to the size of a file; alone in a shard, no more than this many are believed. */
+const MAX_EMPTY_ROWS = 1 << 20;
+
+/** One feature of all samples: `count` rows of `shape`, row-major, one after another. */
+export interface RowColumn {
+  readonly name: string;
+  readonly element: ArrayElement;
+  /** Of one row. */
+  readonly shape: readonly number[];
+  readonly count: number;
+  /** Where the bytes come from, and where in it the first row begins. */
+  readonly source: SeekableSource;
+  readonly start: number;
+  /** Whether the file has the rows like this too, so that positions in `source` belong into messages. */
+  readonly stored: boolean;
+}
+
+/** Columns that are one shard. */
+export interface RowShard {
+  /** The format, for messages. */
+  readonly format: string;
+  /** The name of the shard. */
+  readonly name: string;
+  readonly columns: readonly RowColumn[];
+  /** Closed with the reader. */
+  readonly sources: readonly SeekableSource[];
+}
+
+/**
+ * Opens columns as a shard whose samples are their rows. Tensors and bytes are views, valid until the next call.
+ *
+ * A column of strings named `__key__` holds the keys.
+ *
+ * @throws {KdataError} `shape` when columns differ in length or share a name, `format` when keys are not strings, `limit`
+ *   when one row of all columns takes more than `limits.recordBytes`.
+ */
+export function openRows(shard: RowShard, limits: Limits): ShardReader {
+  const keys = shard.columns.find(({ name }) => name === KEY_COLUMN);
+  const at = { source: shard.name };
+  if (keys && (keys.element.kind !== "string" || keys.shape.length > 0)) {
+    throw new KdataError("format", `Cannot read ${shard.format}: the rows of ${KEY_COLUMN} are not strings`, { at });
+  }
+  const count = commonCount(shard);
+  const rowBytes = shard.columns.reduce((sum, column) => sum + bytesOfRow(column), 0);
+  if (rowBytes > limits.recordBytes) {
+    const reason = `a row of ${rowBytes} bytes exceeds the limit of ${limits.recordBytes}`;
+    throw new KdataError("limit", `Cannot read ${shard.format}: ${reason}`, { at });
+  }
+  if (rowBytes === 0 && count > MAX_EMPTY_ROWS) {
+    const reason = `${count} rows without bytes exceed the limit of ${MAX_EMPTY_ROWS}`;
+    throw new KdataError("limit", `Cannot read ${shard.format}: ${reason}`, { at });
+  }
+  return new RowReader(shard, count);
+}
+
+class RowReader implements ShardReader {
+  readonly source: string;
+  readonly #count: number;
+  readonly #features: readonly ColumnReader[];
+  readonly #keys: ColumnReader | undefined;
+  readonly #keyStem: string;
+  readonly #sources: readonly SeekableSource[];
+
+  constructor({ format, name, columns, sources }: RowShard, count: number) {
+    this.source = name;
+    this.#count = count;
+    const readers = columns.map((column) => new ColumnReader(column, `Cannot read ${format}`));
+    this.#features = readers.filter((reader) => reader.name !== KEY_COLUMN);
+    this.#keys = readers.find((reader) => reader.name === KEY_COLUMN);
+    this.#keyStem = defaultKey({ source: name, record: 0 }).slice(0, -1);
+    this.#sources = sources;
+  }
+
+  count(): number {
+    return this.#count;
+  }
+
+  read(record: number): Sample {
+    if (!Number.isInteger(record) || record < 0 || record >= this.#count) {
+      throw new RangeError(`Cannot read record ${record} of ${this.source}: it has ${this.#count}`);
+    }
+    return this.#sample(record, 1);
+  }
+
+  *samples(): Generator<Sample> {
+    for (let record = 0; record < this.#count; record++) yield this.#sample(record, BLOCK_BYTES);
+  }
+
+  index(): undefined {
+    return undefined;
+  }
+
+  close(): void {
+    for (const source of this.#sources) source.close();
+  }
+
+  #sample(record: number, aheadBytes: number): Sample {
+    const features = emptyFeatures();
+    for (const column of this.#features) features[column.name] = column.read(record, aheadBytes);
+    const key = this.#keys ? (this.#keys.read(record, aheadBytes) as string) : `${this.#keyStem}${record}`;
+    return { key, origin: { source: this.source, record }, features };
+  }
+}
+
+/** Reads the rows of one column through a block of rows in native byte order. */
+class ColumnReader {
+  readonly name: string;
+  readonly #column: RowColumn;
+  readonly #what: string;
+  readonly #rowBytes: number;
+  /** Made once: a row is read in less time than objects for an error that does not happen. */
+  readonly #fail: ElementFail;
+  #block = new Uint8Array(0);
+  /** The row that was asked for last. */
+  #row = 0;
+  /** The rows in the block: half-open. */
+  #first = 0;
+  #end = 0;
+
+  constructor(column: RowColumn, what: string) {
+    this.name = column.name;
+    this.#column = column;
+    this.#what = what;
+    this.#rowBytes = bytesOfRow(column);
+    this.#fail = (reason, byte) => {
+      return new KdataError("format", `${what}: ${reason}`, { at: this.#at(this.#row, byte) });
+    };
+  }
+
+  /** Reads one row, and from the next ones what fits into `aheadBytes`. */
+  read(row: number, aheadBytes: number): Feature {
+    const { element, shape } = this.#column;
+    if (row < this.#first || row >= this.#end) this.#fill(row, aheadBytes);
+    const offset = (row - this.#first) * this.#rowBytes;
+    this.#row = row;
+    return featureOf(element, shape, this.#block.subarray(offset, offset + this.#rowBytes), this.#fail);
+  }
+
+  /** Reads rows from `row` on; the whole column where it fits into a block. */
+  #fill(row: number, aheadBytes: number): void {
+    const { count, element, source, start } = this.#column;
+    const whole = count * this.#rowBytes <= BLOCK_BYTES;
+    const first = whole ? 0 : row;
+    const end = whole ? count : Math.min(count, row + Math.max(1, Math.floor(aheadBytes / this.#rowBytes)));
+    const length = (end - first) * this.#rowBytes;
+    if (length > this.#block.length) this.#block = new Uint8Array(length);
+    const rows = this.#block.subarray(0, length);
+    // Until the read has gone well, there are no rows.
+    this.#end = this.#first;
+    if (source.read(rows, start + first * this.#rowBytes) < length) {
+      throw new KdataError("truncated", `${this.#what}: the file became shorter while it was read`, {
+        at: this.#at(row),
+      });
+    }
+    toNativeOrder(element, rows);
+    this.#first = first;
+    this.#end = end;
+  }
+
+  #at(row: number, byte = 0): Position {
+    const { source, start, stored } = this.#column;
+    const at = { source: source.name, record: row };
+    return stored ? { ...at, byte: start + row * this.#rowBytes + byte } : at;
+  }
+}
+
+function bytesOfRow({ element, shape }: RowColumn): number {
+  return element.byteLength * elementCount(shape);
+}
+
+function commonCount({ format, name, columns }: RowShard): number {
+  const [first] = columns;
+  const names = new Set<string>();
+  for (const column of columns) {
+    if (names.has(column.name)) {
+      const reason = `Cannot read ${format}: two arrays hold the feature "${column.name}"`;
+      throw new KdataError("shape", reason, { at: { source: name } });
+    }
+    names.add(column.name);
+    if (first && column.count !== first.count) {
+      const lengths = `"${first.name}" has ${first.count} rows, "${column.name}" has ${column.count}`;
+      throw new KdataError("shape", `Cannot read ${format}: arrays of one shard differ in length: ${lengths}`, {
+        at: { source: name },
+        hint: "Name the arrays that belong together with commas: x.npy,y.npy",
+      });
+    }
+  }
+  return first?.count ?? 0;
+}
