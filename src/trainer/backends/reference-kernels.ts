@@ -94,7 +94,7 @@ export function compute(node: PlanNode, operands: readonly HostTensor[]): HostTe
 function elementwise(
   operands: readonly HostTensor[],
   result: ValueSpec,
-  compute: (a: number, b: number, c: number) => number,
+  apply: (a: number, b: number, c: number) => number,
 ): HostTensor {
   const { dtype, shape } = result;
   const [a, b = a, c = a] = operands.map((operand) => ({
@@ -104,7 +104,7 @@ function elementwise(
   const values = zeros(dtype, shape);
   if (!a || !b || !c) return values;
   for (let i = 0; i < values.data.length; i++) {
-    values.data[i] = compute(at(a.data, at(a.places, i)), at(b.data, at(b.places, i)), at(c.data, at(c.places, i)));
+    values.data[i] = apply(at(a.data, at(a.places, i)), at(b.data, at(b.places, i)), at(c.data, at(c.places, i)));
   }
   return values;
 }
@@ -132,7 +132,7 @@ function argmax({ axis }: OpOf<"argmax">, [x]: Operands<"argmax", HostTensor>, {
   const along = offsets(x.shape, x.shape.map(() => 0).with(axis, 1));
   for (let i = 0; i < places.length; i++) {
     const place = at(places, i);
-    if (at(x.data, i) <= at(best, place)) continue;
+    if (!(at(x.data, i) > at(best, place))) continue;
     best[place] = at(x.data, i);
     indices[place] = at(along, i);
   }

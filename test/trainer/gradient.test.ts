@@ -1,0 +1,292 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { elementCount } from "../../src/core/tensor.ts";
+import { gradient } from "../../src/trainer/gradient.ts";
+import { Graph, type Sym } from "../../src/trainer/graph.ts";
+import * as ops from "../../src/trainer/ops.ts";
+import type { OpKind } from "../../src/trainer/plan.ts";
+import { elements, evaluate, float32, int32 } from "./evaluate.ts";
+
+const STEP = 2 ** -7; // the differences of float32 values are exact enough, and the third derivative small enough
+
+interface Checked {
+  readonly shapes: readonly (readonly number[])[];
+  readonly build: (...inputs: Sym[]) => Sym;
+  /** Brings a number of [-1, 1] to where the function is smooth. */
+  readonly domain?: (value: number) => number;
+}
+
+/** Holds the gradient of `sum(weights * build(inputs))` by every input element to a central difference. */
+async function checkGradient({ shapes, build, domain = (value) => value }: Checked): Promise<void> {
+  const graph = new Graph();
+  const inputs = shapes.map((shape, i) => graph.input(`x${i}`, shape, "float32"));
+  const result = build(...inputs);
+  const weights = spread(elementCount(result.shape), 3).map((value) => value + 0.1);
+  const loss = ops.sum(ops.mul(result, graph.constant(float32(result.shape, weights))));
+  const gradients = gradient(loss, inputs);
+  const values = shapes.map((shape, i) => float32(shape, spread(elementCount(shape), i).map(domain)));
+  const feeds = inputs.map((input, i) => [input, values[i]!] as const);
+  const found = await evaluate(gradients, feeds);
+
+  async function weighted(): Promise<number> {
+    const outputs = await elements(result, feeds);
+    return outputs.reduce((sum, value, i) => sum + value * Math.fround(weights[i]!), 0);
+  }
+  for (const [i, { data }] of values.entries()) {
+    expect(found[i]!.shape).toEqual(shapes[i]);
+    for (let place = 0; place < data.length; place++) {
+      const value = data[place]!;
+      data[place] = value + STEP;
+      const above = { at: data[place]!, loss: await weighted() };
+      data[place] = value - STEP;
+      const below = { at: data[place]!, loss: await weighted() };
+      data[place] = value;
+      const wanted = (above.loss - below.loss) / (above.at - below.at);
+      expect(Math.abs(found[i]!.data[place]! - wanted)).toBeLessThan(1e-3 * (1 + Math.abs(wanted)));
+    }
+  }
+}
+
+/** Distinct numbers in (-1, 1), none closer to another of the same list than `1 / count`, in an order that jumps about. */
+function spread(count: number, seed: number): number[] {
+  const stride = [1, 3, 7, 11, 13, 17].find((candidate, i) => i >= (seed % 3) + 1 && gcd(candidate, count) === 1) ?? 1;
+  return Array.from({ length: count }, (_, i) => (2 * ((i * stride + seed) % count) + 1) / count - 1 + seed * 0.013);
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
+
+const positive = (value: number): number => 1.5 + value;
+
+function indices(graph: Graph, shape: readonly number[], values: readonly number[]): Sym {
+  return graph.constant(int32(shape, values));
+}
+
+/** One or more checks for each primitive; the compiler asks for those of a new one. `none` has no derivative. */
+const checks: { readonly [K in OpKind]: readonly Checked[] | "none" } = {
+  input: [{ shapes: [[2]], build: (x) => x }],
+  const: "none",
+  iota: "none",
+  compare: "none",
+  argmax: "none",
+  cast: "none",
+  stopGradient: "none",
+  neg: [{ shapes: [[2, 3]], build: ops.neg }],
+  exp: [{ shapes: [[2, 3]], build: ops.exp }],
+  log: [{ shapes: [[2, 3]], build: ops.log, domain: positive }],
+  sqrt: [{ shapes: [[2, 3]], build: ops.sqrt, domain: positive }],
+  tanh: [{ shapes: [[2, 3]], build: ops.tanh }],
+  erf: [{ shapes: [[2, 3]], build: ops.erf }],
+  add: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 3],
+      ],
+      build: ops.add,
+    },
+  ],
+  sub: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 3],
+      ],
+      build: ops.sub,
+    },
+  ],
+  mul: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 3],
+      ],
+      build: ops.mul,
+    },
+    { shapes: [[3]], build: (x) => ops.mul(x, x) },
+  ],
+  div: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 3],
+      ],
+      build: ops.div,
+      domain: positive,
+    },
+  ],
+  max: [{ shapes: [[5], [5]], build: (a, b) => ops.max(a, ops.mul(b, -1)) }],
+  where: [{ shapes: [[4], [4]], build: (a, b) => ops.where(ops.greater(a, 0), ops.exp(a), ops.square(b)) }],
+  sum: [
+    { shapes: [[2, 3, 2]], build: (x) => ops.sum(x, { axes: [0, 2] }) },
+    { shapes: [[2, 3]], build: (x) => ops.sum(x, { axes: 1, keepDims: true }) },
+    { shapes: [[2, 3]], build: (x) => ops.sum(x) },
+  ],
+  reduceMax: [
+    { shapes: [[3, 4]], build: (x) => ops.reduceMax(x, { axes: 0 }) },
+    { shapes: [[3, 4]], build: (x) => ops.reduceMax(x, { axes: 1, keepDims: true }) },
+  ],
+  reshape: [{ shapes: [[2, 6]], build: (x) => ops.exp(ops.reshape(x, [3, 4])) }],
+  broadcast: [{ shapes: [[3, 1]], build: (x) => ops.broadcastTo(x, [2, 3, 2]) }],
+  transpose: [{ shapes: [[2, 3, 4]], build: (x) => ops.transpose(x, [1, 2, 0]) }],
+  slice: [{ shapes: [[3, 4]], build: (x) => ops.slice(x, [1, 0], [3, 3]) }],
+  pad: [{ shapes: [[2, 3]], build: (x) => ops.pad(x, [1, 0], [0, 2]) }],
+  concat: [
+    {
+      shapes: [
+        [2, 1],
+        [2, 3],
+        [2, 2],
+      ],
+      build: (a, b, c) => ops.concat([a, b, c], 1),
+    },
+    { shapes: [[2, 2]], build: (x) => ops.concat([x, x], 0) },
+  ],
+  gather: [{ shapes: [[3, 2]], build: (x) => ops.gather(x, indices(x.graph, [2, 2], [2, 0, 2, 1])) }],
+  scatterAdd: [{ shapes: [[3, 2]], build: (x) => ops.scatterAdd(indices(x.graph, [3], [1, 0, 1]), x, 4) }],
+  matmul: [false, true].flatMap((transposeA) =>
+    [false, true].flatMap((transposeB) => {
+      const [a, b] = [transposeA ? [3, 2] : [2, 3], transposeB ? [4, 3] : [3, 4]];
+      const build = (x: Sym, y: Sym) => ops.matmul(x, y, { transposeA, transposeB });
+      return [
+        { shapes: [a, b], build },
+        {
+          shapes: [
+            [2, ...a],
+            [2, ...b],
+          ],
+          build,
+        },
+        { shapes: [[2, ...a], b], build },
+        { shapes: [a, [2, ...b]], build },
+      ];
+    }),
+  ),
+} as const;
+
+describe("gradient()", () => {
+  const cases = Object.entries(checks).flatMap(([kind, list]) => (list === "none" ? [] : [[kind, list] as const]));
+  test.each(cases)("of %s agrees with central differences", async (_, list) => {
+    for (const check of list) await checkGradient(check);
+  });
+
+  test.each<[string, Checked]>([
+    ["gelu", { shapes: [[6]], build: ops.gelu }],
+    ["sigmoid", { shapes: [[6]], build: ops.sigmoid }],
+    ["softmax", { shapes: [[2, 4]], build: (x) => ops.softmax(x) }],
+    ["logSoftmax along the first axis", { shapes: [[3, 2]], build: (x) => ops.logSoftmax(x, 0) }],
+    ["mean", { shapes: [[2, 3]], build: (x) => ops.mean(x, { axes: 0 }) }],
+    ["min", { shapes: [[4], [4]], build: (a, b) => ops.min(a, ops.mul(b, -1)) }],
+    ["abs", { shapes: [[4]], build: ops.abs }],
+  ])("of %s agrees with central differences", async (_, check) => {
+    await checkGradient(check);
+  });
+
+  test("sums over the axes along which operands of any shapes were broadcast", async () => {
+    const shapes = fc
+      .array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 })
+      .chain((shape) => fc.tuple(narrowed(shape), narrowed(shape)));
+    const binary = fc.constantFrom(ops.add, ops.sub, ops.mul, ops.div);
+    await fc.assert(
+      fc.asyncProperty(shapes, binary, async ([a, b], operation) => {
+        await checkGradient({ shapes: [a, b], build: operation, domain: positive });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("splits at corners as documented: max to the second operand, reduceMax evenly", async () => {
+    const graph = new Graph();
+    const [a, b] = [graph.input("a", [2], "float32"), graph.input("b", [2], "float32")];
+    const values = float32([2], [1, 0]);
+    async function gradients(value: Sym): Promise<number[][]> {
+      const found = await evaluate(gradient(ops.sum(value), [a, b]), [
+        [a, values],
+        [b, values],
+      ]);
+      return found.map(({ data }) => Array.from(data, Number));
+    }
+    expect(await gradients(ops.max(a, b))).toEqual([
+      [0, 0],
+      [1, 1],
+    ]);
+    expect((await gradients(ops.relu(a)))[0]).toEqual([1, 0]);
+    expect((await gradients(ops.abs(a)))[0]).toEqual([1, 0]);
+    expect((await gradients(ops.reduceMax(ops.concat([a, b]))))[0]).toEqual([0.5, 0]);
+  });
+
+  test("is zero where the loss does not depend on a value, and behind stopGradient, comparisons, casts and indices", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [2], "float32");
+    const other = graph.input("other", [3], "float32");
+    const blocked = [
+      ops.stopGradient(x),
+      ops.cast(ops.greater(x, 0), "float32"),
+      ops.cast(ops.cast(x, "int32"), "float32"),
+      ops.gather(graph.constant(float32([2], [5, 6])), ops.cast(x, "int32")),
+      ops.cast(ops.argmax(x), "float32"),
+    ];
+    for (const value of blocked) {
+      const gradients = gradient(ops.sum(ops.mul(value, 3)), [x, other]);
+      const found = await evaluate(gradients, [[x, float32([2], [0.5, 1])]]);
+      expect(found.map(({ shape, data }) => [shape, [...data]])).toEqual([
+        [[2], [0, 0]],
+        [[3], [0, 0, 0]],
+      ]);
+    }
+  });
+
+  test("adds up over every way from a value to the loss, and passes through values it is also asked for", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [], "float32");
+    const y = ops.mul(x, x);
+    const loss = ops.add(ops.mul(y, x), ops.mul(y, 2)); // x^3 + 2 x^2
+    const [dx, dy] = gradient(loss, [x, y]);
+    const found = await evaluate([dx!, dy!], [[x, float32([], [3])]]);
+    expect(found.map(({ data }) => data[0])).toEqual([39, 5]);
+  });
+
+  test("can be differentiated again", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [], "float32");
+    const cube = ops.mul(ops.square(x), x);
+    const [first] = gradient(cube, [x]);
+    const [second] = gradient(first!, [x]);
+    const [third] = gradient(second!, [x]);
+    const [atTwo] = await evaluate([second!], [[x, float32([], [2])]]);
+    expect(atTwo!.data[0]).toBe(12);
+    expect(await elements(third!, [[x, float32([], [2])]])).toEqual([6]);
+  });
+
+  test("of the loss itself is one", async () => {
+    const x = new Graph().input("x", [], "float32");
+    expect(await elements(gradient(x, [x])[0]!)).toEqual([1]);
+  });
+
+  test("does not meet 0 times infinity in sigmoid and softmax of extreme values", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [4], "float32");
+    for (const value of [ops.sigmoid(x), ops.softmax(x), ops.logSoftmax(x), ops.gelu(x)]) {
+      const [dx] = gradient(ops.sum(ops.mul(value, graph.constant(float32([4], [1, 2, 3, 4])))), [x]);
+      expect((await elements(dx!, [[x, float32([4], [-500, 500, 0, 80])]])).every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  test("refuses what has no gradient", () => {
+    const graph = new Graph();
+    const x = graph.input("x", [2], "float32");
+    const i = graph.input("i", [2], "int32");
+    expect(() => gradient(x, [x])).toThrow(/Cannot differentiate float32 \[2\]/);
+    expect(() => gradient(ops.sum(i), [x])).toThrow(TypeError);
+    expect(() => gradient(ops.sum(x), [i])).toThrow(/by int32 \[2\]/);
+    expect(() => gradient(ops.sum(x), [new Graph().input("y", [], "float32")])).toThrow(/another graph/);
+  });
+});
+
+/** The shape with some axes of size 1 and some leading axes missing: it broadcasts to the shape. */
+function narrowed(shape: readonly number[]): fc.Arbitrary<number[]> {
+  return fc
+    .tuple(fc.tuple(...shape.map((size) => fc.constantFrom(size, 1))), fc.nat({ max: shape.length }))
+    .map(([sizes, missing]) => sizes.slice(missing));
+}
