@@ -1,0 +1,45 @@
+// `workers: "auto"`: threads only where a sample is worth the hop.
+
+import { availableParallelism } from "node:os";
+import { isBytesList, isTensor, type Feature, type Sample } from "../core/sample.ts";
+import { buildTransform } from "../transforms/registry.ts";
+import { chainTransforms } from "../transforms/transform.ts";
+import type { BatchRecipe } from "./batch-maker.ts";
+import { recordCount } from "./dataset.ts";
+import { RecordReader } from "./record-reader.ts";
+
+// A hop pays where a record costs more than about 2 µs (docs/design.md). That is more than the reading and copying of so many
+// bytes takes; encoded images, audio and tensors of their size cost far more.
+const SMALL_SAMPLE_BYTES = 16 * 1024;
+
+/**
+ * Chooses the number of workers by the first record: 0 where it is small both as stored and as transformed, otherwise the
+ * number of cores.
+ *
+ * @throws {KdataError} when the first record cannot be read or transformed.
+ */
+export function chooseWorkers({ dataset, transforms, seed }: BatchRecipe): number {
+  if (recordCount(dataset) === 0) return 0;
+  const reader = new RecordReader(dataset);
+  try {
+    const stored = reader.read(0);
+    const storedBytes = byteLengthOf(stored);
+    const transformed = chainTransforms(transforms.map(buildTransform), seed)(stored, 0, 0);
+    return Math.max(storedBytes, byteLengthOf(transformed)) <= SMALL_SAMPLE_BYTES ? 0 : availableParallelism();
+  } finally {
+    reader.close();
+  }
+}
+
+function byteLengthOf({ features }: Sample): number {
+  let byteLength = 0;
+  for (const name in features) byteLength += featureBytes(features[name] as Feature);
+  return byteLength;
+}
+
+function featureBytes(feature: Feature): number {
+  if (typeof feature === "string") return feature.length;
+  if (feature instanceof Uint8Array) return feature.byteLength;
+  if (isBytesList(feature)) return feature.reduce((sum, item) => sum + item.byteLength, 0);
+  return isTensor(feature) ? feature.data.byteLength : JSON.stringify(feature).length;
+}

@@ -1,0 +1,66 @@
+// A data set as the loader sees it: which format, which shards, how many records in each. Made once in the main thread; plain
+// data and shared memory, so that workers need no scan of their own.
+
+import { findDataset, openShard } from "../readers/open.ts";
+import type { Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
+
+/** What workers need to read any record of a data set. Can cross a thread. */
+export interface Dataset {
+  /** The name of the format. */
+  readonly format: string;
+  readonly shards: readonly ShardFiles[];
+  /** The number of the first record of each shard, and at the end the number of all records. */
+  readonly starts: Float64Array<SharedArrayBuffer>;
+  /** For each shard, where its records lie; `undefined` where that is found by arithmetic. */
+  readonly indexes: readonly (RecordIndex | undefined)[];
+  readonly limits: Partial<Limits>;
+}
+
+/** How a data set is found. */
+export interface DatasetOptions {
+  /** The format's name. Found by content if left out. */
+  readonly format?: string;
+  readonly limits?: Partial<Limits>;
+}
+
+/**
+ * Finds the shards and counts their records, by headers or by one scan that verifies the framing.
+ *
+ * @throws {KdataError} `input` when a file is missing, `usage` when there is no such format, and what the scan finds, with the
+ *   position.
+ */
+export async function describeDataset(
+  spec: string | readonly string[],
+  { format: formatName, limits = {} }: DatasetOptions,
+): Promise<Dataset> {
+  const { format, shards } = await findDataset(spec, formatName === undefined ? {} : { format: formatName });
+  const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
+  const indexes = shards.map((shard, number) => {
+    const reader = openShard(format, shard, { limits });
+    try {
+      const index = reader.index();
+      starts[number + 1] = (starts[number] ?? 0) + reader.count();
+      return index;
+    } finally {
+      reader.close();
+    }
+  });
+  return { format: format.name, shards, starts, indexes, limits };
+}
+
+/** Counts the records of a data set. */
+export function recordCount({ starts }: Dataset): number {
+  return starts[starts.length - 1] ?? 0;
+}
+
+/** Finds the shard that holds a record: the last one that starts at or before it. */
+export function shardOf({ starts }: Dataset, record: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if ((starts[middle] ?? 0) <= record) low = middle;
+    else high = middle;
+  }
+  return low;
+}

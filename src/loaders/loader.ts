@@ -1,0 +1,255 @@
+// Batches of a data set, epoch after epoch, in an order that depends on (seed, epoch, position) alone.
+
+import type { Batch } from "../core/batch.ts";
+import { KdataError } from "../core/errors.ts";
+import { chooseWorkers } from "./auto-workers.ts";
+import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
+import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
+import { describeDataset, recordCount } from "./dataset.ts";
+import { deliverBatch } from "./delivered-batch.ts";
+import { findWorkerEntry } from "./entry.ts";
+import { InThreadProducer } from "./in-thread.ts";
+import { resolveOptions, type LoaderOptions } from "./options.ts";
+import { WorkerPool } from "./pool.ts";
+import { checkState, fingerprint, type LoaderState } from "./state.ts";
+import { countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
+
+/** What a loader has done since it was opened. Times in milliseconds. */
+export interface LoaderStats {
+  /** Batches delivered. */
+  readonly batches: number;
+  /** Samples delivered, padded ones not counted. */
+  readonly samples: number;
+  /** Time the makers of batches spent reading and decoding, over all workers. The same for the next two. */
+  readonly readMs: number;
+  readonly transformMs: number;
+  readonly collateMs: number;
+  /** Time from asking for a batch to getting it, as the consumer saw it. */
+  readonly waitMs: number;
+}
+
+/** What a loader is made of. */
+interface LoaderParts {
+  readonly recipe: BatchRecipe;
+  readonly topology: Topology;
+  readonly createProducer: () => BatchProducer;
+  readonly signal: AbortSignal | undefined;
+}
+
+const BATCHES_PER_WORKER = 2; // one is being made while the other waits for its delivery
+
+/**
+ * Opens a data set for training: finds its shards, counts its records, and makes a loader.
+ *
+ * The spec is a path or a pattern with braces and wildcards, or several of them. Records are counted here, by the headers or by
+ * one scan over framed shards; nothing else is read before the first batch is asked for.
+ *
+ * @throws {KdataError} `input` when a file is missing, `usage` for an option or a name that is not known, `state` when the
+ *   state is of another data set, seed or order, `aborted`, and what a scan finds, with the position.
+ * @throws {RangeError} when an option's number is out of its range.
+ *
+ * @example
+ * const train = await loader("data/train-*.tfrecord", { batchSize: 128, shuffle: true, seed: 42 });
+ * for await (const batch of train) step(batch.features);
+ * await train.close();
+ */
+export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader> {
+  const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, ...rest } =
+    resolveOptions(options);
+  checkAborted(signal);
+  const dataset = await describeDataset(spec, rest);
+  checkAborted(signal);
+  const recipe: BatchRecipe = { dataset, transforms, shuffle, seed };
+  const workers = rest.workers === "auto" ? chooseWorkers(recipe) : rest.workers;
+  const opened = new Loader({
+    recipe,
+    topology: { records: recordCount(dataset), batchSize, rank, worldSize, remainder },
+    createProducer: () => createProducer(recipe, workers, rest.prefetch ?? workers * BATCHES_PER_WORKER),
+    signal,
+  });
+  if (state) opened.load(state);
+  return opened;
+}
+
+/**
+ * The batches of a data set. One iteration is one epoch; the next iteration is the next epoch.
+ *
+ * Iterating gives the rest of an epoch after `load`. A loop that was left early (`break`, an error) ends that epoch for this
+ * loader: the next iteration begins the next one, unless `load(state())` comes first. A new iteration, and `load`, end one that
+ * is still running.
+ *
+ * A batch is valid until it is released or the next one is taken. Worker threads start with the first iteration and stay for
+ * the following epochs; leaving a loop early, an error, the abort signal and `close()` end them. They do not keep a process
+ * alive that waits for no batch.
+ */
+export class Loader implements AsyncIterable<Batch> {
+  /** Records of the data set. */
+  readonly sampleCount: number;
+  /** Steps of a whole epoch, the same on every rank. */
+  readonly stepsPerEpoch: number;
+  readonly #parts: LoaderParts;
+  readonly #identity: Omit<LoaderState, "epoch" | "samples">;
+  #cursor = { epoch: 0, samples: 0 };
+  /** The next iteration begins at the cursor even in the middle of an epoch. */
+  #isResumed = false;
+  #producer: BatchProducer | undefined;
+  /** Settles when the last producer that was stopped has ended its threads. */
+  #stopped: Promise<void> | undefined;
+  /** Tells the running iteration from those before it. */
+  #iteration = 0;
+  #held: Batch | undefined;
+  #isClosed = false;
+  readonly #onAbort = (): void => void this.#stop();
+  #stats = { batches: 0, samples: 0, readMs: 0, transformMs: 0, collateMs: 0, waitMs: 0 };
+
+  /** Made by {@link loader}. */
+  constructor(parts: LoaderParts) {
+    const { recipe, topology } = parts;
+    this.#parts = parts;
+    this.sampleCount = topology.records;
+    this.stepsPerEpoch = countSteps(topology);
+    const { seed, shuffle, dataset } = recipe;
+    this.#identity = { version: 1, seed, shuffle, dataset: fingerprint(dataset) };
+  }
+
+  /** The epoch of {@link state}: the one that is being delivered, and from its last batch on the next one. */
+  get epoch(): number {
+    return this.#cursor.epoch;
+  }
+
+  /**
+   * Iterates over one epoch, or over the rest of it after {@link load}.
+   *
+   * @throws {KdataError} at the place of the batch in the order: what was found when it was made; `worker` when threads die
+   *   over it; `aborted` when the signal or `close()` ends it.
+   * @throws {TypeError} when the loader is closed.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
+    if (this.#isClosed) throw new TypeError("Cannot iterate: the loader is closed");
+    checkAborted(this.#parts.signal);
+    const iteration = this.#begin();
+    let isWhole = false;
+    try {
+      while (iteration === this.#iteration) {
+        const made = await this.#next();
+        if (iteration !== this.#iteration) break;
+        if (!made) {
+          isWhole = true;
+          break;
+        }
+        const batch = this.#deliver(made);
+        yield batch;
+        batch.release();
+      }
+    } finally {
+      if (!isWhole && iteration === this.#iteration) await this.#stop();
+    }
+  }
+
+  /**
+   * Says how far the loader has come: what was delivered, not what was prefetched. After the last batch of an epoch it is the
+   * start of the next one.
+   */
+  state(): LoaderState {
+    const { epoch, samples } = this.#cursor;
+    const { version, seed, shuffle, dataset } = this.#identity;
+    return { version, seed, shuffle, epoch, samples, dataset };
+  }
+
+  /**
+   * Goes on from a state with the next iteration: the exact rest of its epoch, whatever batch size, workers and ranks it was
+   * saved with.
+   *
+   * @throws {KdataError} `state` when it is of another data set, seed or order; the message says the difference.
+   */
+  load(state: LoaderState): void {
+    const { epoch, samples } = checkState(state, this.#identity);
+    this.#iteration++;
+    const isOver = samples > 0 && countSteps(this.#parts.topology, samples) === 0;
+    this.#cursor = isOver ? { epoch: epoch + 1, samples: 0 } : { epoch, samples };
+    this.#isResumed = true;
+  }
+
+  /** Sums up what was done since the loader was opened. */
+  stats(): LoaderStats {
+    return { ...this.#stats };
+  }
+
+  /** Ends the threads and closes the files. An iteration that is running ends with `aborted`. Calling it twice is harmless. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #begin(): number {
+    this.#held?.release();
+    if (!this.#isResumed && this.#cursor.samples > 0) this.#cursor = { epoch: this.#cursor.epoch + 1, samples: 0 };
+    this.#isResumed = false;
+    const producer = (this.#producer ??= this.#start());
+    producer.begin(planJobs(this.#parts.topology, this.#cursor));
+    return ++this.#iteration;
+  }
+
+  #start(): BatchProducer {
+    const producer = this.#parts.createProducer();
+    this.#parts.signal?.addEventListener("abort", this.#onAbort);
+    return producer;
+  }
+
+  async #next(): Promise<MadeBatch | undefined> {
+    const asked = performance.now();
+    const made = await this.#producer?.next();
+    this.#stats.waitMs += performance.now() - asked;
+    checkAborted(this.#parts.signal);
+    if (this.#isClosed) throw new KdataError("aborted", "Cannot load batch: the loader was closed");
+    return made;
+  }
+
+  #deliver(made: MadeBatch): Batch {
+    const { job, timings } = made;
+    const { topology } = this.#parts;
+    const samples = positionAfter(topology, job.globalStart);
+    const isLast = countSteps(topology, samples) === 0;
+    this.#cursor = isLast ? { epoch: job.epoch + 1, samples: 0 } : { epoch: job.epoch, samples };
+    this.#stats.batches++;
+    this.#stats.samples += job.size - job.padded;
+    this.#stats.readMs += timings.readMs;
+    this.#stats.transformMs += timings.transformMs;
+    this.#stats.collateMs += timings.collateMs;
+    this.#held = deliverBatch(made);
+    return this.#held;
+  }
+
+  async #stop(): Promise<void> {
+    const producer = this.#producer;
+    this.#producer = undefined;
+    this.#parts.signal?.removeEventListener("abort", this.#onAbort);
+    if (producer) this.#stopped = producer.close();
+    await this.#stopped;
+  }
+}
+
+function createProducer(recipe: BatchRecipe, workers: number, prefetch: number): BatchProducer {
+  if (workers === 0) return new InThreadProducer(recipe);
+  return new WorkerPool({ entry: findWorkerEntry(), start: recipe, workers, prefetch });
+}
+
+/** Lists the batches of this rank from a position of an epoch to its end. */
+function* planJobs(topology: Topology, from: { epoch: number; samples: number }): Generator<BatchJob, void> {
+  const perStep = topology.batchSize * topology.worldSize;
+  const firstStep = Math.floor(from.samples / perStep);
+  const steps = countSteps(topology, from.samples);
+  for (let step = 0; step < steps; step++) {
+    const globalStart = from.samples + step * perStep;
+    yield { epoch: from.epoch, step: firstStep + step, globalStart, ...spanAt(topology, globalStart) };
+  }
+}
+
+function checkAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new KdataError("aborted", "Cannot load: stopped on request", { cause: signal.reason });
+}

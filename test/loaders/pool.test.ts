@@ -1,0 +1,147 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { BatchJob } from "../../src/loaders/batch-maker.ts";
+import type { MadeBatch } from "../../src/loaders/batch-producer.ts";
+import { describeDataset } from "../../src/loaders/dataset.ts";
+import { findWorkerEntry } from "../../src/loaders/entry.ts";
+import { WorkerPool } from "../../src/loaders/pool.ts";
+import { openFiles } from "./epochs.ts";
+import { writeShards } from "./npy-shards.ts";
+
+const BATCH = 4;
+const STEPS = 8;
+
+let folder: string;
+let pool: WorkerPool | undefined;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kdata-pool-"));
+});
+afterEach(async () => {
+  await pool?.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function start(entry: URL, workers = 2, prefetch = 4): Promise<WorkerPool> {
+  const dataset = await describeDataset(writeShards(folder, [BATCH * STEPS]), {});
+  return new WorkerPool({ entry, start: { dataset, transforms: [], shuffle: false, seed: 0 }, workers, prefetch });
+}
+
+function* jobs(): Generator<BatchJob, void> {
+  for (let step = 0; step < STEPS; step++) {
+    yield { epoch: 0, step, globalStart: step * BATCH, start: step * BATCH, size: BATCH, padded: 0 };
+  }
+}
+
+/**
+ * Makes an entry with an accident: the real worker, but its thread ends instead of answering with a batch that holds the key,
+ * so many times over all threads. The file `deaths` counts them.
+ */
+function dyingEntry(key: string, times: number): URL {
+  const deaths = join(folder, "deaths");
+  writeFileSync(deaths, "");
+  const entry = join(folder, "dying-worker.mjs");
+  writeFileSync(
+    entry,
+    `import { appendFileSync, readFileSync } from "node:fs";
+    import { parentPort } from "node:worker_threads";
+    import ${JSON.stringify(findWorkerEntry())};
+    const post = parentPort.postMessage.bind(parentPort);
+    parentPort.postMessage = (answer) => {
+      const deaths = ${JSON.stringify(deaths)};
+      if (answer.keys.includes(${JSON.stringify(key)}) && readFileSync(deaths).length < ${times}) {
+        appendFileSync(deaths, "x");
+        process.exit(3);
+      }
+      post(answer);
+    };`,
+  );
+  return pathToFileURL(entry);
+}
+
+async function drain(from: WorkerPool): Promise<string[]> {
+  const keys: string[] = [];
+  for (let made = await from.next(); made; made = await from.next()) {
+    keys.push(...made.batch.keys);
+    made.release();
+  }
+  return keys;
+}
+
+const ALL = Array.from({ length: BATCH * STEPS }, (_, record) => `a/${record}`);
+
+test.each([1, 2])("a batch whose worker dies is made again by a fresh one (%d workers)", async (workers) => {
+  pool = await start(dyingEntry("a/13", 1), workers);
+  pool.begin(jobs());
+  expect(await drain(pool)).toEqual(ALL);
+  expect(readFileSync(join(folder, "deaths"), "utf8")).toBe("x");
+});
+
+test("a batch that two workers die over is a `worker` error at its place, and those after it are not lost", async () => {
+  pool = await start(dyingEntry("a/13", 99));
+  pool.begin(jobs());
+  for (let step = 0; step < 3; step++) (await pool.next())?.release();
+  await expect(pool.next()).rejects.toMatchObject({
+    code: "worker",
+    message: "Cannot make batch 3 of epoch 0: 2 workers died over it",
+    cause: "exit code 3",
+  });
+  expect(await drain(pool)).toEqual(ALL.slice(16));
+});
+
+test("a worker that cannot even start is a `worker` error with the cause, not an endless restart", async () => {
+  const entry = join(folder, "broken.mjs");
+  writeFileSync(entry, "throw new RangeError('no start');");
+  pool = await start(pathToFileURL(entry), 1);
+  pool.begin(jobs());
+  await expect(pool.next()).rejects.toMatchObject({ code: "worker", cause: new RangeError("no start") });
+});
+
+test("an epoch that is left is dropped, and its memory serves the next one", async () => {
+  pool = await start(findWorkerEntry(), 2, 2);
+  const memories = new Set<ArrayBufferLike>();
+  for (let round = 0; round < 5; round++) {
+    pool.begin(jobs());
+    const taken: (MadeBatch | undefined)[] = [await pool.next()];
+    taken[0]?.release();
+    taken.push(await pool.next());
+    expect(taken.map((made) => made?.job.step)).toEqual([0, 1]);
+    for (const made of taken) if (made) memories.add(made.batch.memory);
+    taken[1]?.release();
+  }
+  pool.begin(jobs());
+  expect(await drain(pool)).toEqual(ALL);
+  expect(memories.size).toBeLessThanOrEqual(4);
+});
+
+test("the workers run no further ahead than prefetch says", async () => {
+  pool = await start(findWorkerEntry(), 2, 3);
+  let asked = 0;
+  pool.begin(
+    (function* () {
+      for (const job of jobs()) {
+        asked++;
+        yield job;
+      }
+    })(),
+  );
+  expect(asked).toBe(3);
+  const held = await pool.next();
+  expect(asked).toBe(4); // the one that was taken makes room for another
+  held?.release();
+  expect(asked).toBe(4);
+});
+
+test.runIf(process.platform === "linux")("close() ends what is being made and closes its files", async () => {
+  pool = await start(findWorkerEntry());
+  pool.begin(jobs());
+  (await pool.next())?.release();
+  const pending = pool.next();
+  await pool.close();
+  await pending;
+  expect(await pool.next()).toBeUndefined();
+  expect(openFiles(folder)).toEqual([]);
+});
