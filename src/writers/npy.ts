@@ -8,6 +8,7 @@ import { defaultKey, type Feature, type Sample } from "../core/sample.ts";
 import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 import { StringColumn, createNpyColumn, describeRow, type NpyColumn } from "./npy-columns.ts";
 import { commitTogether, listOutputs } from "./output.ts";
+import { sortedFeatures } from "./sorted-features.ts";
 
 /** The feature that holds the keys, written when one of them is not the default one. */
 const KEY_NAME = "__key__";
@@ -70,7 +71,7 @@ class NpyWriter implements ShardWriter {
   }
 
   #start(sample: Sample): void {
-    const features = Object.entries(sample.features);
+    const features = sortedFeatures(sample);
     if (features.length === 0) throw refuse(sample, "a sample without features has no arrays");
     for (const [name, feature] of features) {
       if (name === "" || name === KEY_NAME || /\p{Surrogate}/u.test(name)) {

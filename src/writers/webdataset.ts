@@ -15,6 +15,7 @@ import {
 import { NOTE_KEYWORD, encodeMemberNotes, splitMemberPath, type MemberNote } from "../readers/webdataset-members.ts";
 import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 import { PartialFile } from "./output.ts";
+import { sortedFeatures } from "./sorted-features.ts";
 import { memberOf, type Member } from "./webdataset-members.ts";
 
 const FIRST_HEADER_BYTES = 4096; // the header's buffer grows to the longest member name
@@ -75,7 +76,7 @@ class WebdatasetWriter implements ShardWriter {
 
   #membersOf(sample: Sample): readonly Member[] {
     const exts = new Map<string, string>();
-    const members = Object.entries(sample.features).map(([name, feature]) => {
+    const members = sortedFeatures(sample).map(([name, feature]) => {
       const member = memberOf(name, feature, `${nameOf(sample)}, feature "${name}"`);
       const other = exts.get(member.ext);
       if (other !== undefined) {

@@ -1,0 +1,66 @@
+// Which features of a sample are written, and under which names.
+
+import { KdataError } from "../core/errors.ts";
+import { nearestName } from "../core/nearest.ts";
+import { emptyFeatures, type Sample } from "../core/sample.ts";
+import type { ConvertOptions } from "./options.ts";
+
+/** Maps a sample to the sample to write. The memory of its features is shared. */
+export type FeatureMap = (sample: Sample) => Sample;
+
+/**
+ * Makes the map that `select`, `drop` and `rename` describe; a map that changes nothing when there are none.
+ *
+ * Features come out in the order of the sample. Every name must be one of the first sample that is mapped; later samples may
+ * lack it, as they may lack any feature.
+ *
+ * @throws {KdataError} `usage` when `select` and `drop` come together, when a name is in none of the features, or when
+ *   renaming gives two features one name.
+ */
+export function featureMap(options: Pick<ConvertOptions, "select" | "drop" | "rename">): FeatureMap {
+  const { select, drop, rename } = options;
+  if (!select && !drop && !rename) return (sample) => sample;
+  if (select && drop) throw new KdataError("usage", "Cannot convert: select and drop do not go together");
+  const selected = select && new Set(select);
+  const dropped = new Set(drop);
+  const names = new Map(Object.entries(rename ?? {}));
+  for (const name of names.keys()) {
+    if (!dropped.has(name) && (!selected || selected.has(name))) continue;
+    throw new KdataError("usage", `Cannot rename feature ${JSON.stringify(name)}: it is left out`);
+  }
+  let isFirst = true;
+  return (sample) => {
+    if (isFirst) {
+      checkNames("select", select ?? [], sample);
+      checkNames("drop", drop ?? [], sample);
+      checkNames("rename", names.keys(), sample);
+      isFirst = false;
+    }
+    const features = emptyFeatures();
+    for (const [name, feature] of Object.entries(sample.features)) {
+      if (dropped.has(name) || (selected && !selected.has(name))) continue;
+      const newName = names.get(name) ?? name;
+      if (newName in features) {
+        throw new KdataError("usage", `Cannot rename features: two features get the name ${JSON.stringify(newName)}`);
+      }
+      features[newName] = feature;
+    }
+    return { key: sample.key, origin: sample.origin, features };
+  };
+}
+
+function checkNames(option: string, names: Iterable<string>, sample: Sample): void {
+  const known = Object.keys(sample.features);
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    const nearest = nearestName(name, known);
+    throw new KdataError(
+      "usage",
+      `Cannot ${option} feature ${JSON.stringify(name)}: the data has ${known.join(", ")}`,
+      {
+        at: sample.origin,
+        ...(nearest === undefined ? {} : { hint: `Did you mean ${nearest}?` }),
+      },
+    );
+  }
+}

@@ -1,0 +1,5 @@
+// Public exports of kdata/convert.
+
+export { convert } from "./convert.ts";
+export { planConversion } from "./plan.ts";
+export type { ConvertOptions, ConvertPlan, ConvertProgress, ConvertReport } from "./options.ts";

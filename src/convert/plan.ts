@@ -1,0 +1,227 @@
+// What a conversion reads and where it writes, settled before the first byte is written.
+
+import { realpathSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+import { KdataError } from "../core/errors.ts";
+import type { Format, Limits, ShardFiles } from "../readers/format.ts";
+import { findDataset, openShard } from "../readers/open.ts";
+import type { WritableFormat } from "../writers/format.ts";
+import { writableFormatByName } from "../writers/formats.ts";
+import { listOutputs } from "../writers/output.ts";
+import { numberedStem, type Splitting } from "../writers/sharded.ts";
+import type { ConvertOptions, ConvertPlan } from "./options.ts";
+
+/** One output: a shard of its own for one input shard, or the numbered shards of all of them. */
+export interface PlannedOutput {
+  /** The path without number and extension. */
+  readonly stem: string;
+  readonly inputs: readonly ShardFiles[];
+  /** Files that hold this output already, from an earlier run. */
+  readonly existing: readonly string[];
+}
+
+/** A conversion of files, ready to run. */
+export interface PreparedConversion {
+  readonly format: Format;
+  readonly to: WritableFormat;
+  readonly outputs: readonly PlannedOutput[];
+}
+
+/**
+ * Plans a conversion without touching anything.
+ *
+ * @throws {KdataError} `usage` for options that are not known or do not go together, `input` when an input is missing, and
+ *   what counting the records finds wrong.
+ */
+export async function planConversion(spec: string | readonly string[], options: ConvertOptions): Promise<ConvertPlan> {
+  const prepared = await prepareConversion(spec, options);
+  const { format, to } = prepared;
+  const inputs = prepared.outputs.flatMap((output) => output.inputs);
+  const records = countRecords(format, inputs, options.limits);
+  const bytes = sizeOf(inputs);
+  const outputs = outputStems(prepared, options, records, bytes).flatMap(
+    (stem) => to.paths(stem) ?? [`${stem}.*.${to.extension}`],
+  );
+  return { format: format.name, shards: inputs.length, records, bytes, to: to.name, outputs };
+}
+
+/**
+ * Finds the input and the names of the output.
+ *
+ * @throws {KdataError} `usage` for options that are not known or do not go together, for two inputs with one output, and
+ *   for an output that would replace an input; `input` when an input is missing.
+ */
+export async function prepareConversion(
+  spec: string | readonly string[],
+  options: ConvertOptions,
+): Promise<PreparedConversion> {
+  const to = writableFormatByName(options.to);
+  checkOptions(options);
+  const { format, shards } = await findDataset(spec, options.from === undefined ? {} : { format: options.from });
+  const stems = shards.map((shard) => stemOf(shard.name, format.extensions));
+  const outputs = isNumbered(options)
+    ? [planNumbered(to, join(options.output, options.name ?? commonStem(stems)), shards)]
+    : shards.map((shard, index) => planSingle(to, join(options.output, stems[index] ?? ""), shard));
+  checkDistinct(outputs);
+  if (options.ifExists === "overwrite") checkInputsSafe(outputs);
+  return { format, to, outputs };
+}
+
+/**
+ * Counts the records of shards, by their headers or by one scan of their framing.
+ *
+ * @throws {KdataError} where the framing breaks.
+ */
+export function countRecords(format: Format, shards: readonly ShardFiles[], limits: Partial<Limits> = {}): number {
+  let records = 0;
+  for (const shard of shards) {
+    const reader = openShard(format, shard, { limits });
+    try {
+      records += reader.count();
+    } finally {
+      reader.close();
+    }
+  }
+  return records;
+}
+
+/** Says whether the options ask for numbered shards instead of one output shard for each input shard. */
+export function isNumbered(options: ConvertOptions): boolean {
+  return options.shards !== undefined || options.shardSize !== undefined;
+}
+
+/** Plans the output of one input into a shard of its own. */
+export function planSingle(to: WritableFormat, stem: string, ...inputs: readonly ShardFiles[]): PlannedOutput {
+  return { stem, inputs, existing: to.existing(stem) };
+}
+
+/** Plans the output of several inputs into numbered shards. */
+export function planNumbered(to: WritableFormat, stem: string, inputs: readonly ShardFiles[]): PlannedOutput {
+  return { stem, inputs, existing: numberedFiles(to, stem) };
+}
+
+/**
+ * Says how the options split the output into shards; `records` is the input's number of them where it is known.
+ *
+ * @throws {KdataError} `usage` when equal shards are asked of an input whose records cannot be counted.
+ */
+export function splittingOf(options: ConvertOptions, records: number | undefined): Splitting {
+  if (options.shardSize !== undefined) return { by: "bytes", bytes: options.shardSize };
+  if (options.shards === undefined) return { by: "none" };
+  if (records === undefined) {
+    throw new KdataError(
+      "usage",
+      "Cannot convert: the records of a stream cannot be counted to split them into equal shards",
+      {
+        hint: "Use shardSize instead of shards.",
+      },
+    );
+  }
+  return { by: "parts", parts: options.shards, records };
+}
+
+/**
+ * Holds the options to what can be done, whatever the input.
+ *
+ * @throws {KdataError} `usage` when they are out of range or do not go together.
+ */
+export function checkOptions(options: ConvertOptions): void {
+  const { shards, shardSize, ifExists, name } = options;
+  if (shards !== undefined && shardSize !== undefined) {
+    throw new KdataError("usage", "Cannot convert: shards and shardSize do not go together");
+  }
+  for (const [option, value] of Object.entries({ shards, shardSize })) {
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
+      throw new KdataError("usage", `Cannot convert: ${option} must be a whole number from 1 on, not ${value}`);
+    }
+  }
+  if (ifExists === "skip" && isNumbered(options)) {
+    throw new KdataError("usage", "Cannot convert: numbered shards cannot be skipped one by one", {
+      hint: "Use overwrite, or leave out shards and shardSize.",
+    });
+  }
+  if (name !== undefined && (name === "" || name !== basename(name) || name.startsWith("."))) {
+    throw new KdataError("usage", `Cannot convert: ${JSON.stringify(name)} is not a file name`);
+  }
+}
+
+/**
+ * Takes directory and extension off the name of a shard: `imgs/train-000.tar` gives `train-000`.
+ */
+export function stemOf(name: string, extensions: readonly string[]): string {
+  const file = basename(name).replace(/\.gz$/, "");
+  const extension = extensions.find(
+    (candidate) => file.endsWith(`.${candidate}`) && file.length > candidate.length + 1,
+  );
+  return extension === undefined ? file : file.slice(0, -extension.length - 1);
+}
+
+/** Finds what stems have in common, without the shard number: `train-000`, `train-001` give `train`. */
+function commonStem(stems: readonly string[]): string {
+  const [first = "", ...others] = stems;
+  if (others.length === 0) return first.replace(/[-_.]\d+(-of-\d+)?$/, "") || first;
+  let length = first.length;
+  for (const other of others) {
+    while (!other.startsWith(first.slice(0, length))) length--;
+  }
+  return first.slice(0, length).replace(/[-_.]?\d*$/, "") || "data";
+}
+
+/** Lists the files of earlier runs under numbered names, those of numbers that will not be written again included. */
+function numberedFiles(to: WritableFormat, stem: string): string[] {
+  const directory = dirname(stem);
+  const prefix = `${basename(stem)}-`;
+  const stems = new Set<string>();
+  for (const file of listOutputs(directory)) {
+    const number = file.startsWith(prefix) ? /^\d{5,}(?=\.)/.exec(file.slice(prefix.length)) : null;
+    if (number) stems.add(join(directory, prefix + number[0]));
+  }
+  return [...stems].sort().flatMap((found) => to.existing(found));
+}
+
+function checkDistinct(outputs: readonly PlannedOutput[]): void {
+  const names = new Map<string, string>();
+  for (const { inputs, stem } of outputs) {
+    const name = inputs[0]?.name ?? "";
+    const other = names.get(stem);
+    if (other !== undefined) {
+      throw new KdataError("usage", `Cannot convert: ${other} and ${name} would both become ${stem}`, {
+        hint: "Convert them into different directories, or use shardSize or shards with a name.",
+      });
+    }
+    names.set(stem, name);
+  }
+}
+
+/** What is still to be read may not be replaced. */
+function checkInputsSafe(outputs: readonly PlannedOutput[]): void {
+  const paths = outputs.flatMap(({ inputs }) => inputs.flatMap((shard) => shard.paths));
+  const inputs = new Set(paths.map((path) => realpathSync(path)));
+  for (const path of outputs.flatMap(({ existing }) => existing)) {
+    if (!inputs.has(realpathSync(path))) continue;
+    throw new KdataError("usage", "Cannot convert: the output would replace an input", {
+      at: { source: path },
+      hint: "Write to another directory.",
+    });
+  }
+}
+
+function sizeOf(shards: readonly ShardFiles[]): number {
+  let bytes = 0;
+  for (const path of shards.flatMap((shard) => shard.paths)) bytes += statSync(path).size;
+  return bytes;
+}
+
+function outputStems(
+  { outputs }: PreparedConversion,
+  options: ConvertOptions,
+  records: number,
+  bytes: number,
+): readonly string[] {
+  const stems = outputs.map(({ stem }) => stem);
+  if (!isNumbered(options)) return stems;
+  const count = options.shards ?? Math.ceil(bytes / (options.shardSize ?? bytes));
+  const numbers = Array.from({ length: Math.min(count, records) }, (_, shard) => shard);
+  return stems.flatMap((stem) => numbers.map((shard) => numberedStem(stem, shard)));
+}
