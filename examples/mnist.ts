@@ -33,7 +33,7 @@ export function mnistModel() {
 export const model = mnistModel();
 
 export const settings = {
-  optimizer: optimizers.adam({ learningRate: 1e-3 }),
+  optimizer: optimizers.adam({ learningRate: 3e-3 }),
   loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
   metrics: [metrics.sparseCategoricalAccuracy()],
   epochs: 3,
