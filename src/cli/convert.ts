@@ -25,8 +25,8 @@ const EXISTING_CHOICES = ["error", "skip", "overwrite"] as const;
 const EXISTING_HINT = "--if-exists skip | overwrite";
 
 interface ConvertFlags {
-  readonly to: string;
-  readonly output: string;
+  readonly to?: string;
+  readonly output?: string;
   readonly from?: string;
   readonly shardSize?: string;
   readonly shards?: string;
@@ -43,8 +43,8 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
-      .requiredOption("--to <format>", "format to write: tfrecord, webdataset, npy")
-      .requiredOption("-o, --output <dir>", "directory to write to; made if there is none")
+      .option("--to <format>", "format to write: tfrecord, webdataset, npy")
+      .option("-o, --output <dir>", "directory to write to; made if there is none")
       .option("--from <format>", "format of the input; found by content if left out")
       .addOption(
         command.createOption("--shard-size <size>", "numbered shards of about this size: 256MiB").conflicts("shards"),
@@ -88,6 +88,9 @@ Examples:
 
 function convertOptions(flags: ConvertFlags): ConvertOptions {
   const { to, output, from, shardSize, shards, ifExists, select, drop, map, name } = flags;
+  // Not left to the parser, which would complain of a missing --to before it finds that --too was meant to be it.
+  if (to === undefined) throw new KdataError("usage", "Cannot convert: --to <format> is missing");
+  if (output === undefined) throw new KdataError("usage", "Cannot convert: -o <dir> is missing");
   return {
     to,
     output,

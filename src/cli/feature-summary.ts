@@ -200,5 +200,6 @@ function contentText({ media, values }: FeatureReport): string {
 }
 
 function shortNumber(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 1e9 ? String(value) : String(Number(value.toPrecision(3)));
+  if (Math.abs(value) >= 1e9) return value.toExponential(2);
+  return String(Number.isInteger(value) ? value : Number(value.toPrecision(3)));
 }

@@ -88,14 +88,17 @@ export function parseSize(text: string, what: string): number {
 }
 
 /**
- * Reads a whole number from 1 on. The message names `what`: the flag.
+ * Reads a whole number from `smallest` on. The message names `what`: the flag.
  *
  * @throws {KdataError} `usage` when it is something else.
  */
-export function parseCount(text: string, what: string): number {
+export function parseCount(text: string, what: string, smallest = 1): number {
   const count = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < 1) {
-    throw new KdataError("usage", `Cannot read ${what}: ${JSON.stringify(text)} is not a whole number from 1 on`);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < smallest) {
+    throw new KdataError(
+      "usage",
+      `Cannot read ${what}: ${JSON.stringify(text)} is not a whole number from ${smallest} on`,
+    );
   }
   return count;
 }

@@ -43,8 +43,8 @@ export interface ProgressState {
 
 /** The progress of one command. Nothing throws: progress that nobody can see is not worth a failure. */
 export interface Progress {
-  /** What to show: `auto` settled. */
-  readonly mode: Exclude<ProgressMode, "auto">;
+  /** For work that draws its own line; `undefined` when there is nothing to show, or programs are told. */
+  readonly stream: TextStream | undefined;
   /** Tells what is going to be done and starts the clock. */
   begin(notice: Notice): void;
   /** Shows how far the task is; as cheap as reading a clock when it is not yet time to show anything. */
@@ -54,6 +54,8 @@ export interface Progress {
   /** Removes the bar, so that an error stands alone. Harmless when there is none. */
   close(): void;
 }
+
+type SettledMode = Exclude<ProgressMode, "auto">;
 
 /** A terminal is redrawn at most 10 times a second, a log gets a line every 30 s, a program one a second. */
 const intervalsMs = { bar: 100, plain: 30_000, json: 1000, none: Infinity } as const;
@@ -77,14 +79,19 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
     if (isDrawn) stream.write("\r\u001b[K");
     isDrawn = false;
   }
+  function write(text: string): void {
+    stream.write(text);
+    isDrawn = !text.endsWith("\n");
+  }
   function tell(event: "begin" | "end", notice: Notice): void {
     clear();
     if (settled === "bar") stream.write(`${printable(notice.terminal)}\n`);
     if (settled === "plain") stream.write(`kdata ${command}: ${printable(notice.plain)}\n`);
     if (settled === "json") stream.write(`${JSON.stringify({ event, command, ...notice.data })}\n`);
   }
+  const isText = settled === "bar" || settled === "plain";
   return {
-    mode: settled,
+    stream: isText ? { isTTY: settled === "bar", columns: columnsOf(stream, env), write } : undefined,
     begin(notice) {
       tell("begin", notice);
       started = performance.now();
@@ -97,8 +104,7 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
       nextMs = now + intervalsMs[settled];
       const seconds = (now - started) / 1000;
       if (settled === "bar") {
-        stream.write(`\r${barLine(state, seconds, columnsOf(stream, env), coloured)}\u001b[K`);
-        isDrawn = true;
+        write(`\r${barLine(state, seconds, columnsOf(stream, env), coloured)}\u001b[K`);
       }
       if (settled === "plain") stream.write(`kdata ${command}: ${printable(plainLine(state, seconds))}\n`);
       if (settled === "json") stream.write(`${jsonLine(command, state, seconds)}\n`);
@@ -110,7 +116,7 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
   };
 }
 
-function settleMode(mode: ProgressMode, stream: TextStream, env: Environment): Progress["mode"] {
+function settleMode(mode: ProgressMode, stream: TextStream, env: Environment): SettledMode {
   if (mode !== "auto") return mode;
   return isLive(stream, env) ? "bar" : "plain";
 }

@@ -143,3 +143,14 @@ test("NO_COLOR comes before FORCE_COLOR, which comes before the terminal", () =>
   expect(isColoured(new Screen(true), { NO_COLOR: "1", FORCE_COLOR: "1" })).toBe(false);
   expect(isColoured(new Screen(true), { TERM: "dumb" })).toBe(false);
 });
+
+test("work that draws its own line gets a stream that knows the terminal, and its line is removed too", () => {
+  const screen = new Screen(true, 50);
+  const progress = openProgress("train", "auto", screen, {});
+  expect(progress.stream).toMatchObject({ isTTY: true, columns: 50 });
+  progress.stream?.write("epoch 1/2");
+  progress.close();
+  expect(screen.text).toBe("epoch 1/2\r\u001b[K");
+  expect(openProgress("train", "auto", new Screen(false), {}).stream).toMatchObject({ isTTY: false });
+  expect(openProgress("train", "none", screen, {}).stream).toBeUndefined();
+});

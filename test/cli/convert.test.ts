@@ -1,0 +1,240 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { fixture, kdata, masked, mnist, type Run } from "./run-kdata.ts";
+
+const rows = fixture("tfrecord/rows.tfrecord");
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kdata-cli-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs `kdata convert` in the test's folder. */
+function convert(...args: readonly string[]): Promise<Run> {
+  return kdata(["convert", ...args], { cwd: folder });
+}
+
+/** Every file in the test's folder, hidden ones included. */
+function files(): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name)
+    .sort();
+}
+
+/** Copies a fixture with one bit of one byte flipped, or cut. */
+function damaged(path: string, name: string, change: (bytes: Buffer) => Buffer): string {
+  writeFileSync(join(folder, name), change(readFileSync(path)));
+  return name;
+}
+
+function flipBit(at: number): (bytes: Buffer) => Buffer {
+  return (bytes) => {
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    return bytes;
+  };
+}
+
+test("off a terminal a conversion is two lines on standard error", async () => {
+  const { code, stdout, stderr } = await convert(rows, "--to", "webdataset", "-o", "out");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(masked(stderr)).toBe(
+    "kdata convert: 1 input, 12 samples, 684 B\n" +
+      "kdata convert: done 12/12 (100%) N smp/s 0 skipped -> out/rows.tar\n",
+  );
+  expect(files()).toEqual(["rows.tar"]);
+});
+
+test("on a terminal it is the plan, a bar, and what was written", async () => {
+  const { stderr } = await convert(
+    join(mnist, "t10k-*"),
+    "--to",
+    "npy",
+    "-o",
+    "out",
+    "--shards",
+    "2",
+    "--progress",
+    "bar",
+  );
+  const lines = masked(stderr).split("\n");
+  expect(lines[0]).toBe("plan    1 idx shard, 10,000 samples, 7.5 MiB -> 2 npy shards");
+  expect(lines[1]).toMatch(/^\rt10k\S* ━*─* +\d+% {2}[\d,]+\/10,000 {2}N smp\/s/);
+  expect(lines[1]).toMatch(/wrote 10,000 samples, 2 shards, 7\.\d MiB in N s \(N smp\/s, N MiB\/s\)$/);
+  expect(lines.slice(2)).toEqual([""]);
+});
+
+test("--json prints the report, and --progress json tells programs how far it is", async () => {
+  const { stdout, stderr } = await convert(rows, "--to", "tfrecord", "-o", "out", "--json", "--progress", "json");
+  expect(JSON.parse(stdout)).toEqual({
+    schema: "kdata.convert/1",
+    records: 12,
+    bytes: 684,
+    seconds: expect.any(Number) as number,
+    shards: [{ files: [{ path: "out/rows.tfrecord", bytes: 684 }], records: 12 }],
+    skipped: 0,
+  });
+  const events = stderr
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { event: string });
+  expect(events[0]).toMatchObject({ event: "begin", command: "convert", records: 12, outputs: ["out/rows.tfrecord"] });
+  expect(events.at(-1)).toMatchObject({ event: "end", command: "convert", records: 12 });
+  expect(readFileSync(join(folder, "out/rows.tfrecord")).equals(readFileSync(rows))).toBe(true);
+});
+
+test("--format quiet says nothing at all", async () => {
+  expect(await convert(rows, "--to", "npy", "-o", "out", "--format", "quiet")).toEqual({
+    code: 0,
+    stdout: "",
+    stderr: "",
+  });
+});
+
+test("--dry-run prints the plan and touches nothing", async () => {
+  const { code, stdout, stderr } = await convert(
+    rows,
+    "--to",
+    "webdataset",
+    "-o",
+    "out",
+    "--shard-size",
+    "300B",
+    "--dry-run",
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toBe(
+    "plan    1 tfrecord shard, 12 samples, 684 B -> ~3 webdataset shards\n" +
+      "        out/rows-00000.tar\n        out/rows-00001.tar\n        out/rows-00002.tar\n",
+  );
+  expect(files()).toEqual([]);
+});
+
+test("features are selected, dropped and renamed", async () => {
+  await convert(rows, "--to", "npy", "-o", "one", "--select", "x, y", "--map", "x=image", "--map", "y=label");
+  await convert(rows, "--to", "npy", "-o", "two", "--drop", "y", "--name", "unused");
+  expect(files()).toEqual(["rows.image.npy", "rows.label.npy", "rows.x.npy"]);
+});
+
+test("an output that exists is exit code 5, says what it holds, and stays as it is", async () => {
+  await convert(rows, "--to", "tfrecord", "-o", "out");
+  const path = join(folder, "out/rows.tfrecord");
+  expect(await convert(rows, "--to", "tfrecord", "-o", "out", "--drop", "x", "--progress", "none")).toEqual({
+    code: 5,
+    stdout: "",
+    stderr:
+      "kdata: error[exists]: out/rows.tfrecord exists (12 records, complete)\nhint: --if-exists skip | overwrite\n",
+  });
+  expect(readFileSync(path).equals(readFileSync(rows))).toBe(true);
+
+  writeFileSync(path, readFileSync(rows).subarray(0, 100));
+  const cut = await convert(rows, "--to", "tfrecord", "-o", "out", "--progress", "none");
+  expect(cut.code).toBe(5);
+  expect(cut.stderr).toMatch(/^kdata: error\[exists\]: out\/rows\.tfrecord exists \(not readable: /);
+
+  const skipped = await convert(rows, "--to", "tfrecord", "-o", "out", "--if-exists", "skip", "--progress", "bar");
+  expect(skipped.code).toBe(0);
+  expect(skipped.stderr).toContain("skipped 1 shard that exist");
+  expect((await convert(rows, "--to", "tfrecord", "-o", "out", "--if-exists", "overwrite")).code).toBe(0);
+  expect(readFileSync(path).equals(readFileSync(rows))).toBe(true);
+});
+
+test("- reads standard input", async () => {
+  const { code, stderr } = await kdata(["convert", "-", "--to", "tfrecord", "-o", "out", "--name", "piped"], {
+    cwd: folder,
+    input: readFileSync(rows),
+  });
+  expect(code).toBe(0);
+  expect(masked(stderr)).toBe(
+    "kdata convert: standard input\nkdata convert: done 12/12 (100%) N smp/s 0 skipped -> out/piped.tfrecord\n",
+  );
+  expect(files()).toEqual(["piped.tfrecord"]);
+});
+
+test.each([
+  [
+    "a flipped bit in a TFRecord payload",
+    "tfrecord/rows.tfrecord",
+    "rows.tfrecord",
+    flipBit(40),
+    /^kdata: error\[checksum\]: .*\(rows\.tfrecord, record 0, byte \d+\)\n/,
+  ],
+  [
+    "a flipped bit in a TFRecord length",
+    "tfrecord/rows.tfrecord",
+    "rows.tfrecord",
+    flipBit(57),
+    /^kdata: error\[checksum\]: .*\(rows\.tfrecord, record 1, byte 57\)\n/,
+  ],
+  [
+    "a TFRecord that was cut",
+    "tfrecord/rows.tfrecord",
+    "rows.tfrecord",
+    (bytes: Buffer) => bytes.subarray(0, 600),
+    /^kdata: error\[truncated\]: .*\(rows\.tfrecord, record 10, byte \d+\)\n/,
+  ],
+] as const)(
+  "%s is exit code 4 with its position, and leaves nothing behind",
+  async (_, source, name, change, message) => {
+    damaged(fixture(source), name, change);
+    const { code, stdout, stderr } = await convert(name, "--to", "npy", "-o", "out", "--progress", "none");
+    expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+    expect(stderr).toMatch(message);
+    expect(files()).toEqual([name]);
+  },
+);
+
+test("an input that is missing is exit code 3", async () => {
+  const { code, stdout, stderr } = await convert("no-such-{0..3}.tar", "--to", "npy", "-o", "out");
+  expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+  expect(stderr).toMatch(/^kdata: error\[input\]: .*no-such-0\.tar/);
+  expect(files()).toEqual([]);
+});
+
+test("an output that cannot be written is exit code 1", async () => {
+  writeFileSync(join(folder, "file"), "");
+  const { code, stderr } = await convert(rows, "--to", "npy", "-o", "file/out", "--progress", "none");
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^kdata: error\[output\]: Cannot write output: a part of the path is a file/);
+});
+
+test("^C is exit code 130 and leaves nothing partial", async () => {
+  const { code, stdout, stderr } = await kdata(
+    ["convert", "-", "--to", "tfrecord", "-o", "out", "--progress", "none"],
+    {
+      cwd: folder,
+      // Part of the input is there and more may come: the conversion waits until it is interrupted.
+      during(child) {
+        child.stdin?.write(Buffer.concat(Array<Buffer>(10).fill(readFileSync(rows))).subarray(0, 6800));
+        const partial = setInterval(() => {
+          if (!existsSync(join(folder, "out/.data.tfrecord.partial"))) return;
+          clearInterval(partial);
+          child.kill("SIGINT");
+        }, 10);
+      },
+    },
+  );
+  expect({ code, stdout, stderr }).toEqual({
+    code: 130,
+    stdout: "",
+    stderr: "kdata: error[aborted]: Stopped on request\n",
+  });
+  expect(files()).toEqual([]);
+});
+
+test("a reader of the log that goes away does not stop the conversion", async () => {
+  const { code } = await kdata(["convert", rows, "--to", "npy", "-o", "out"], {
+    cwd: folder,
+    during(child) {
+      child.stderr?.destroy();
+      child.stdin?.end();
+    },
+  });
+  expect(code).toBe(0);
+  expect(files()).toEqual(["rows.x.npy", "rows.y.npy"]);
+});
