@@ -104,7 +104,7 @@ function elementwise(
   const values = zeros(dtype, shape);
   if (!a || !b || !c) return values;
   for (let i = 0; i < values.data.length; i++) {
-    values.data[i] = apply(at(a.data, at(a.places, i)), at(b.data, at(b.places, i)), at(c.data, at(c.places, i)));
+    values.data[i] = apply(a.data[a.places[i] ?? 0] ?? 0, b.data[b.places[i] ?? 0] ?? 0, c.data[c.places[i] ?? 0] ?? 0);
   }
   return values;
 }
@@ -118,10 +118,7 @@ function reduce(
 ): HostTensor {
   const sums = new Float64Array(elementCount(shape)).fill(start);
   const places = offsets(x.shape, reducedStrides(x.shape, axes));
-  for (let i = 0; i < places.length; i++) {
-    const place = at(places, i);
-    sums[place] = combine(at(sums, place), at(x.data, i));
-  }
+  for (const [i, place] of places.entries()) sums[place] = combine(sums[place] ?? start, x.data[i] ?? 0);
   return { dtype, shape, data: dtype === "int32" ? Int32Array.from(sums, (sum) => sum | 0) : Float32Array.from(sums) };
 }
 
@@ -130,11 +127,11 @@ function argmax({ axis }: OpOf<"argmax">, [x]: Operands<"argmax", HostTensor>, {
   const indices = new Int32Array(best.length);
   const places = offsets(x.shape, reducedStrides(x.shape, [axis]));
   const along = offsets(x.shape, x.shape.map(() => 0).with(axis, 1));
-  for (let i = 0; i < places.length; i++) {
-    const place = at(places, i);
-    if (!(at(x.data, i) > at(best, place))) continue;
-    best[place] = at(x.data, i);
-    indices[place] = at(along, i);
+  for (const [i, place] of places.entries()) {
+    const value = x.data[i] ?? 0;
+    if (!(value > (best[place] ?? 0))) continue;
+    best[place] = value;
+    indices[place] = along[i] ?? 0;
   }
   return { dtype: "int32", shape, data: indices };
 }
@@ -152,8 +149,8 @@ function concat({ axis }: OpOf<"concat">, operands: readonly HostTensor[], resul
 function gather(_op: OpOf<"gather">, [table, indices]: Operands<"gather", HostTensor>, result: ValueSpec): HostTensor {
   const rowLength = elementCount(table.shape.slice(1));
   const rows = zeros(result.dtype, result.shape);
-  for (let i = 0; i < indices.data.length; i++) {
-    const row = rowAt(indices, i, at(table.shape, 0), "gather");
+  for (const [i, index] of indices.data.entries()) {
+    const row = checkRow("gather", index, at(table.shape, 0));
     rows.data.set(table.data.subarray(row * rowLength, (row + 1) * rowLength), i * rowLength);
   }
   return rows;
@@ -166,15 +163,16 @@ function scatterAdd(
 ): HostTensor {
   const sums = new Float64Array(elementCount(shape));
   const rowLength = elementCount(shape.slice(1));
-  for (let i = 0; i < indices.data.length; i++) {
-    const start = rowAt(indices, i, rows, "scatterAdd") * rowLength;
-    for (let j = 0; j < rowLength; j++) sums[start + j] = at(sums, start + j) + at(values.data, i * rowLength + j);
+  for (const [i, index] of indices.data.entries()) {
+    const start = checkRow("scatterAdd", index, rows) * rowLength;
+    for (let j = 0; j < rowLength; j++) {
+      sums[start + j] = (sums[start + j] ?? 0) + (values.data[i * rowLength + j] ?? 0);
+    }
   }
   return { dtype, shape, data: dtype === "int32" ? Int32Array.from(sums, (sum) => sum | 0) : Float32Array.from(sums) };
 }
 
-function rowAt(indices: HostTensor, i: number, rows: number, kind: "gather" | "scatterAdd"): number {
-  const row = at(indices.data, i);
+function checkRow(kind: "gather" | "scatterAdd", row: number, rows: number): number {
   if (row >= 0 && row < rows) return row;
   throw new KdataError("shape", `Cannot compute ${kind}: index ${row} is outside the ${rows} rows`);
 }
@@ -188,16 +186,17 @@ function matmul(
   const inner = at(a.shape, a.shape.length - (transposeA ? 2 : 1));
   const [aRow, aInner] = transposeA ? [1, rows] : [inner, 1];
   const [bInner, bColumn] = transposeB ? [1, inner] : [columns, 1];
+  const [aData, bData] = [Float64Array.from(a.data), Float64Array.from(b.data)];
   const data = new Float32Array(elementCount(shape));
   const sums = new Float64Array(columns);
   for (let row = 0; row < elementCount(shape.slice(0, -1)); row++) {
     const matrix = Math.floor(row / rows);
     sums.fill(0);
     for (let k = 0; k < inner; k++) {
-      const factor = at(a.data, matrix * rows * inner + (row % rows) * aRow + k * aInner);
+      const factor = aData[matrix * rows * inner + (row % rows) * aRow + k * aInner] ?? 0;
       const start = matrix * inner * columns + k * bInner;
       for (let column = 0; column < columns; column++) {
-        sums[column] = at(sums, column) + factor * at(b.data, start + column * bColumn);
+        sums[column] = (sums[column] ?? 0) + factor * (bData[start + column * bColumn] ?? 0);
       }
     }
     data.set(sums, row * columns);
@@ -207,12 +206,12 @@ function matmul(
 
 function readAt(source: HostTensor, { dtype, shape }: ValueSpec, places: Int32Array): HostTensor {
   const result = zeros(dtype, shape);
-  for (let i = 0; i < places.length; i++) result.data[i] = at(source.data, at(places, i));
+  for (const [i, place] of places.entries()) result.data[i] = source.data[place] ?? 0;
   return result;
 }
 
 function writeAt(target: HostTensor, places: Int32Array, source: HostTensor): void {
-  for (let i = 0; i < places.length; i++) target.data[at(places, i)] = at(source.data, i);
+  for (const [i, place] of places.entries()) target.data[place] = source.data[i] ?? 0;
 }
 
 /** Lists where each element of a shape lies, in row-major order, when one step along axis `i` moves by `strides[i]`. */
@@ -223,7 +222,8 @@ function offsets(shape: readonly number[], strides: readonly number[], starts: r
   for (const [axis, size] of shape.entries()) {
     const stride = at(strides, axis);
     const finer = new Int32Array(places.length * size);
-    for (let i = 0; i < finer.length; i++) finer[i] = at(places, Math.floor(i / size)) + (i % size) * stride;
+    let count = 0;
+    for (const place of places) for (let index = 0; index < size; index++) finer[count++] = place + index * stride;
     places = finer;
   }
   return places;
@@ -246,7 +246,9 @@ function reducedStrides(shape: readonly number[], axes: readonly number[]): numb
   return strides.map((stride, axis) => (axes.includes(axis) ? 0 : stride));
 }
 
-/** Reads an element that shape inference has shown to be there. */
-function at(values: ArrayLike<number>, place: number): number {
-  return values[place] as number;
+/** Reads a size or a stride that shape inference has shown to be there. */
+function at(sizes: readonly number[], axis: number): number {
+  const size = sizes[axis];
+  if (size === undefined) throw new RangeError(`Cannot compute: ${sizes.length} axes have no axis ${axis}`);
+  return size;
 }
