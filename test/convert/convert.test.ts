@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -131,6 +132,18 @@ describe("convert()", () => {
     }
     await rejected(convert(at("in/*.tfrecord"), { to: "webdataset", output: at("both") }));
     expect(readdirSync(at("both"))).toEqual(["a.tar"]);
+  });
+
+  it("leaves only hidden partial files when it is killed, and the next run replaces them", async () => {
+    const script = `import { convert } from ${JSON.stringify(new URL("../../dist/convert/index.js", import.meta.url).href)};
+      await convert(${JSON.stringify(join(mnist, "t10k-*"))}, {
+        to: "npy", output: ${JSON.stringify(at("out"))}, onProgress: () => process.kill(process.pid, "SIGKILL"),
+      });`;
+    const killed = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+    expect(killed.signal).toBe("SIGKILL");
+    expect(readdirSync(at("out"))).toEqual([".t10k.image.npy.partial", ".t10k.label.npy.partial"]);
+    await convert(join(mnist, "t10k-*"), { to: "npy", output: at("out") });
+    expect(readdirSync(at("out"))).toEqual(["t10k.image.npy", "t10k.label.npy"]);
   });
 
   it("stops on a signal: code aborted, nothing partial left", async () => {
