@@ -46,7 +46,7 @@ function tensorOf(dtype: DType, shape: readonly number[]): fc.Arbitrary<Feature>
 const anyShape = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 3 });
 
 /** Tensors of every dtype, scalars and empty ones among them. */
-export function anyTensor(allowed: readonly DType[] = dtypes): fc.Arbitrary<Feature> {
+function anyTensor(allowed: readonly DType[] = dtypes): fc.Arbitrary<Feature> {
   return fc.tuple(fc.constantFrom(...allowed), anyShape).chain(([dtype, shape]) => tensorOf(dtype, shape));
 }
 
