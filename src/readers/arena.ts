@@ -6,10 +6,8 @@ const FIRST_BYTES = 1 << 12;
 /** Memory for the elements of one record. What was taken is valid until `reset`. */
 export class Arena {
   #used = 0;
-  /** All the memory, as bytes. Another array after a `take` that made it grow. */
-  bytes = new Uint8Array(FIRST_BYTES);
-  /** The same memory as 32-bit words. */
-  words = new Int32Array(this.bytes.buffer);
+  /** All the memory, as 32-bit words. Another array after a `take` that made it grow. */
+  words = new Int32Array(FIRST_BYTES / 4);
 
   /** Gives back all pieces. */
   reset(): void {
@@ -18,10 +16,9 @@ export class Arena {
 
   /** Takes `length` bytes and says where they begin: at a multiple of eight. Their content is arbitrary. */
   take(length: number): number {
-    if (this.#used + length > this.bytes.length) {
+    if (this.#used + length > this.words.byteLength) {
       // Pieces taken earlier keep the old memory alive for as long as they are used.
-      this.bytes = new Uint8Array(Math.ceil(Math.max(length, 2 * this.bytes.length) / 8) * 8);
-      this.words = new Int32Array(this.bytes.buffer);
+      this.words = new Int32Array(2 * Math.ceil(Math.max(length, 2 * this.words.byteLength) / 8));
       this.#used = 0;
     }
     const start = this.#used;

@@ -4,7 +4,7 @@
 
 import { KdataError, type Position } from "../core/errors.ts";
 import { emptyFeatures, type Feature, type Features } from "../core/sample.ts";
-import { viewElements } from "../core/tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { Arena } from "./arena.ts";
 import { applyNote, KEY_NAME, parseNotes, SCHEMA_NAME, type FeatureNote } from "./feature-notes.ts";
 import {
@@ -17,6 +17,7 @@ import {
   wireTypes,
   type Cursor,
 } from "./protobuf.ts";
+import { Ranges } from "./ranges.ts";
 import { decodeUtf8 } from "./text.ts";
 
 /** Field 1 with a length: `Example.features`, `Features.feature`, the key of a map entry, `BytesList.value`, packed numbers. */
@@ -52,9 +53,9 @@ export class ExampleDecoder {
   readonly #names: { readonly bytes: Uint8Array; readonly name: string }[] = [];
   #notesText = new Uint8Array(0);
   #notes: ReadonlyMap<string, FeatureNote> = new Map();
-  /** Ranges of the cursor's bytes, start and end in turn: the values of one map entry, and the elements of its list. */
-  readonly #values: number[] = [];
-  readonly #runs: number[] = [];
+  /** Parts of the cursor's bytes: the values of one map entry, and the elements of its list. */
+  readonly #values = new Ranges();
+  readonly #runs = new Ranges();
 
   /**
    * Decodes the message from `cursor.position` to `cursor.end`.
@@ -97,7 +98,7 @@ export class ExampleDecoder {
     let nameStart = end;
     let nameEnd = end;
     const values = this.#values;
-    values.length = 0;
+    values.clear();
     while (cursor.position < end) {
       const tag = readTag(cursor);
       if (tag !== FIELD_1 && tag !== FIELD_2) {
@@ -108,7 +109,7 @@ export class ExampleDecoder {
       const start = cursor.position;
       cursor.position += length;
       if (tag === FIELD_2) {
-        values.push(start, cursor.position);
+        values.add(start, cursor.position);
       } else {
         nameStart = start;
         nameEnd = cursor.position;
@@ -137,15 +138,15 @@ export class ExampleDecoder {
   #decodeFeature(cursor: Cursor): Feature {
     const values = this.#values;
     const runs = this.#runs;
-    runs.length = 0;
+    runs.clear();
     let kind = 0;
-    for (let i = 0; i < values.length; i += 2) {
-      cursor.position = values[i] as number;
-      const end = (cursor.end = values[i + 1] as number);
+    for (let i = 0; i < values.count; i++) {
+      cursor.position = values.start(i);
+      const end = (cursor.end = values.end(i));
       while (cursor.position < end) {
         const tag = readTag(cursor);
         if (tag === BYTES_LIST || tag === FLOAT_LIST || tag === INT64_LIST) {
-          if (tag !== kind) runs.length = 0;
+          if (tag !== kind) runs.clear();
           kind = tag;
           collectRuns(cursor, tag, runs);
         } else {
@@ -156,40 +157,37 @@ export class ExampleDecoder {
     }
     if (kind === FLOAT_LIST) return this.#floats(cursor);
     if (kind === INT64_LIST) return this.#int64s(cursor);
-    if (runs.length === 2) return cursor.bytes.subarray(runs[0], runs[1]);
-    return Array.from({ length: runs.length / 2 }, (_, i) => cursor.bytes.subarray(runs[2 * i], runs[2 * i + 1]));
+    if (runs.count === 1) return cursor.bytes.subarray(runs.start(0), runs.end(0));
+    return Array.from({ length: runs.count }, (_, i) => cursor.bytes.subarray(runs.start(i), runs.end(i)));
   }
 
-  #floats(cursor: Cursor): Feature {
+  #floats(cursor: Cursor): Tensor {
     const runs = this.#runs;
     const { bytes } = cursor;
-    let size = 0;
-    for (let i = 0; i < runs.length; i += 2) size += (runs[i + 1] as number) - (runs[i] as number);
-    const byteOffset = bytes.byteOffset + (runs[0] ?? 0);
-    if (runs.length === 2 && byteOffset % 4 === 0) {
-      return { dtype: "float32", shape: [size / 4], data: viewElements("float32", bytes.buffer, byteOffset, size / 4) };
+    let count = 0;
+    for (let i = 0; i < runs.count; i++) count += (runs.end(i) - runs.start(i)) / 4;
+    if (runs.count === 1 && (bytes.byteOffset + runs.start(0)) % 4 === 0) {
+      const data = new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + runs.start(0), count);
+      return { dtype: "float32", shape: [count], data };
     }
-    const start = this.#arena.take(size);
-    let filled = start;
-    for (let i = 0; i < runs.length; i += 2) {
-      copyBytes(bytes, runs[i] as number, runs[i + 1] as number, this.#arena.bytes, filled);
-      filled += (runs[i + 1] as number) - (runs[i] as number);
+    const start = this.#arena.take(4 * count);
+    let word = start / 4;
+    for (let i = 0; i < runs.count; i++) {
+      word = copyWords(cursor.view, runs.start(i), runs.end(i), this.#arena.words, word);
     }
-    const data = viewElements("float32", this.#arena.bytes.buffer, start, size / 4);
-    return { dtype: "float32", shape: [size / 4], data };
+    return { dtype: "float32", shape: [count], data: new Float32Array(this.#arena.words.buffer, start, count) };
   }
 
-  #int64s(cursor: Cursor): Feature {
+  #int64s(cursor: Cursor): Tensor {
     const runs = this.#runs;
     let count = 0;
-    for (let i = 0; i < runs.length; i += 2) count += countVarints(cursor, runs[i] as number, runs[i + 1] as number);
+    for (let i = 0; i < runs.count; i++) count += countVarints(cursor, runs.start(i), runs.end(i));
     const start = this.#arena.take(8 * count);
     let word = start / 4;
-    for (let i = 0; i < runs.length; i += 2) {
-      word = decodeVarints(cursor.bytes, runs[i] as number, runs[i + 1] as number, this.#arena.words, word);
+    for (let i = 0; i < runs.count; i++) {
+      word = decodeVarints(cursor.bytes, runs.start(i), runs.end(i), this.#arena.words, word);
     }
-    const data = viewElements("int64", this.#arena.bytes.buffer, start, count);
-    return { dtype: "int64", shape: [count], data };
+    return { dtype: "int64", shape: [count], data: new BigInt64Array(this.#arena.words.buffer, start, count) };
   }
 
   #applyNotes(features: Features, text: Uint8Array, at: Position): void {
@@ -230,7 +228,7 @@ function reservedBytes(name: string, feature: Feature, at: Position): Uint8Array
 }
 
 /** Adds where the elements of one list message lie: each value of bytes, each packed or unpacked run of numbers. */
-function collectRuns(cursor: Cursor, kind: number, runs: number[]): void {
+function collectRuns(cursor: Cursor, kind: number, runs: Ranges): void {
   const end = enter(cursor);
   while (cursor.position < end) {
     const tag = readTag(cursor);
@@ -239,25 +237,26 @@ function collectRuns(cursor: Cursor, kind: number, runs: number[]): void {
       if (kind === FLOAT_LIST && length % 4 !== 0) {
         throw wireError(cursor, cursor.position, `${length} bytes of packed floats are no multiple of 4`);
       }
-      runs.push(cursor.position, cursor.position + length);
+      runs.add(cursor.position, cursor.position + length);
       cursor.position += length;
     } else if (tag === UNPACKED_FLOAT && kind === FLOAT_LIST) {
-      runs.push(cursor.position, cursor.position + 4);
+      runs.add(cursor.position, cursor.position + 4);
       skipBytes(cursor, 4);
     } else if (tag === UNPACKED_INT64 && kind === INT64_LIST) {
       const start = cursor.position;
       skipVarint(cursor);
-      runs.push(start, cursor.position);
+      runs.add(start, cursor.position);
     } else {
       skipField(cursor, tag);
     }
   }
 }
 
-function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
-  // Below some 64 bytes a loop is faster than making the view that `set` needs.
-  if (end - start > 64) target.set(source.subarray(start, end), at);
-  else for (let i = start; i < end; i++) target[at + i - start] = source[i] as number;
+/** Copies the bits of floats word by word: for the vectors of small records faster than the view that `set` would need. */
+function copyWords(source: DataView, start: number, end: number, target: Int32Array, firstWord: number): number {
+  let word = firstWord;
+  for (let i = start; i < end; i += 4) target[word++] = source.getInt32(i, true);
+  return word;
 }
 
 /** Counts varints, each of which must end inside and hold at most 64 bits. */

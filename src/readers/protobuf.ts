@@ -12,6 +12,8 @@ const MAX_GROUP_DEPTH = 100;
 /** A place in a message, and the end of the (sub)message that it is in. Moved by the functions of this file. */
 export interface Cursor {
   readonly bytes: Uint8Array;
+  /** The same bytes. */
+  readonly view: DataView;
   position: number;
   end: number;
   /** For messages: where the bytes come from, which record they are, and where in the source `bytes[0]` lies. */

@@ -56,9 +56,9 @@ export function isZeroBlock(bytes: Uint8Array, start: number, length = TAR_BLOCK
 export function hasTarHeaderSum(bytes: Uint8Array, start: number): boolean {
   const stored = parseOctal(bytes, start + CHECKSUM[0], CHECKSUM[1]);
   if (stored === undefined) return false;
-  const { unsigned, highBytes } = headerSum(bytes, start);
+  const sum = headerSum(bytes, start);
   // Some old writers summed the bytes as signed ones.
-  return stored === unsigned || stored === unsigned - 256 * highBytes;
+  return stored === sum || stored === sum - 256 * countHighBytes(bytes, start);
 }
 
 /**
@@ -138,21 +138,23 @@ export function tarEndSize(size: number): number {
   return Math.ceil(least / TAR_RECORD_BYTES) * TAR_RECORD_BYTES - size;
 }
 
-function headerSum(bytes: Uint8Array, start: number): { unsigned: number; highBytes: number } {
-  let unsigned = 0;
-  let highBytes = 0;
-  for (let i = start; i < start + TAR_BLOCK_BYTES; i++) {
-    const byte = bytes[i] as number;
-    unsigned += byte;
-    highBytes += byte >>> 7;
+/** The sum of all bytes of the block, as if the field of the sum itself were spaces. */
+function headerSum(bytes: Uint8Array, start: number): number {
+  const fieldStart = start + CHECKSUM[0];
+  const fieldEnd = fieldStart + CHECKSUM[1];
+  let sum = 0x20 * CHECKSUM[1];
+  for (let i = start; i < fieldStart; i++) sum += bytes[i] as number;
+  for (let i = fieldEnd; i < start + TAR_BLOCK_BYTES; i++) sum += bytes[i] as number;
+  return sum;
+}
+
+function countHighBytes(bytes: Uint8Array, start: number): number {
+  let count = 0;
+  for (let i = 0; i < TAR_BLOCK_BYTES; i++) {
+    const isInField = i >= CHECKSUM[0] && i < CHECKSUM[0] + CHECKSUM[1];
+    if (!isInField && (bytes[start + i] as number) >= 0x80) count++;
   }
-  // The sum is taken as if its own field were spaces.
-  for (let i = start + CHECKSUM[0]; i < start + CHECKSUM[0] + CHECKSUM[1]; i++) {
-    const byte = bytes[i] as number;
-    unsigned += 0x20 - byte;
-    highBytes -= byte >>> 7;
-  }
-  return { unsigned, highBytes };
+  return count;
 }
 
 /** Octal digits, with spaces before and spaces or NULs after. An empty field is 0. */
@@ -243,7 +245,7 @@ function writeBlock(target: Uint8Array, start: number, path: string, size: numbe
   target[start + TYPE_AT] = type.charCodeAt(0);
   // "ustar", a NUL, and the version "00".
   target.set([0x75, 0x73, 0x74, 0x61, 0x72, 0, 0x30, 0x30], start + MAGIC_AT);
-  writeOctal(target, start, [CHECKSUM[0], CHECKSUM[1] - 1], headerSum(target, start).unsigned);
+  writeOctal(target, start, [CHECKSUM[0], CHECKSUM[1] - 1], headerSum(target, start));
   target[start + CHECKSUM[0] + CHECKSUM[1] - 1] = 0x20;
   return end;
 }

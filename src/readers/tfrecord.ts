@@ -83,7 +83,15 @@ function decoder(source: string): Framing<Frame>["decode"] {
       throw new KdataError("checksum", "Cannot read tfrecord: the data checksum does not match", { at });
     }
     const origin = start - index;
-    const { key, features } = messages.decode({ bytes, position: messageAt, end: messageEnd, source, record, origin });
+    const { key, features } = messages.decode({
+      bytes,
+      view,
+      position: messageAt,
+      end: messageEnd,
+      source,
+      record,
+      origin,
+    });
     return { key: key ?? `${keyStem}${record}`, origin: { source, record }, features };
   };
 }

@@ -39,10 +39,12 @@ interface OpenSample {
 
 /** What headers before a member's own said about it, and where the first of them lies. */
 interface Prelude {
-  start: number | undefined;
-  path: string | undefined;
-  size: number | undefined;
+  readonly start?: number;
+  readonly path?: string;
+  readonly size?: number;
 }
+
+const NO_PRELUDE: Prelude = {};
 
 /** Makes a framer; `notesAt` says which notes an index gives for a record. */
 export function sampleFramer(
@@ -86,7 +88,9 @@ class SampleFramer implements Framer<SampleFrame> {
   #position: number;
   #isBehindEnd = false;
   #open: OpenSample | undefined;
-  #prelude: Prelude = noPrelude();
+  /** The header at `#position`, parsed already: it ended one sample and begins the next. */
+  #waiting: TarHeader | undefined;
+  #prelude = NO_PRELUDE;
 
   constructor(source: string, limits: Limits, start: FramingStart, notes: MemberNotes) {
     this.#source = source;
@@ -106,6 +110,10 @@ class SampleFramer implements Framer<SampleFrame> {
       if (this.#position === this.#extentEnd) return this.#close() ?? "end";
       window.release(this.#open?.start ?? this.#prelude.start ?? this.#position);
       if (this.#isBehindEnd) return this.#checkTail(window);
+      if (this.#waiting !== undefined) {
+        this.#takeFile(this.#waiting, window.end);
+        continue;
+      }
       if (this.#position + TAR_BLOCK_BYTES > window.end) throw this.#missingEnd(window.end);
       const index = window.locate(this.#position, TAR_BLOCK_BYTES);
       if (index < 0) return "more";
@@ -132,7 +140,10 @@ class SampleFramer implements Framer<SampleFrame> {
     if (nextAt > end) throw this.#fail("truncated", `"${path}" ends at byte ${nextAt}, the file before`, end);
     const name = splitMemberPath(path);
     if (name !== undefined) {
-      if (this.#open !== undefined && this.#open.key !== name.key) return this.#close();
+      if (this.#open !== undefined && this.#open.key !== name.key) {
+        this.#waiting = header;
+        return this.#close();
+      }
       const sample = (this.#open ??= this.#begin(name.key, start));
       if (sample.members.some(({ ext }) => ext === name.ext)) {
         throw this.#fail("format", `the sample "${name.key}" has two members ".${name.ext}"`, start);
@@ -146,7 +157,8 @@ class SampleFramer implements Framer<SampleFrame> {
       }
     }
     this.#position = nextAt;
-    this.#prelude = noPrelude();
+    this.#prelude = NO_PRELUDE;
+    this.#waiting = undefined;
     return undefined;
   }
 
@@ -171,7 +183,7 @@ class SampleFramer implements Framer<SampleFrame> {
     if (type === "5") {
       if (size > 0) throw this.#fail("format", `the directory "${header.path}" has a content`, this.#position);
       this.#position += TAR_BLOCK_BYTES;
-      this.#prelude = noPrelude();
+      this.#prelude = NO_PRELUDE;
       return true;
     }
     const reason = refusals.get(type);
@@ -199,11 +211,12 @@ class SampleFramer implements Framer<SampleFrame> {
       this.#takeGlobal(parsePaxRecords(content, at), at);
       return;
     }
-    const prelude = this.#prelude;
-    prelude.start ??= this.#position;
+    const { start = this.#position } = this.#prelude;
+    this.#prelude = { ...this.#prelude, start };
     if (type === "L") {
       const nul = content.indexOf(0);
-      prelude.path = decodeUtf8(nul < 0 ? content : content.subarray(0, nul), "Cannot read tar: a long name", at);
+      const path = decodeUtf8(nul < 0 ? content : content.subarray(0, nul), "Cannot read tar: a long name", at);
+      this.#prelude = { ...this.#prelude, path };
     }
     if (type !== "x") return;
     const records = parsePaxRecords(content, at);
@@ -211,9 +224,11 @@ class SampleFramer implements Framer<SampleFrame> {
       throw this.#fail("unsupported", "a member is sparse", this.#position);
     }
     const path = records.get("path");
-    if (path !== undefined) prelude.path = decodeUtf8(path, "Cannot read tar: the name of a member", at);
+    if (path !== undefined) {
+      this.#prelude = { ...this.#prelude, path: decodeUtf8(path, "Cannot read tar: the name of a member", at) };
+    }
     const size = records.get("size");
-    if (size !== undefined) prelude.size = this.#parseSize(size);
+    if (size !== undefined) this.#prelude = { ...this.#prelude, size: this.#parseSize(size) };
   }
 
   #takeGlobal(records: ReadonlyMap<string, Uint8Array>, at: Position): void {
@@ -291,10 +306,6 @@ const refusals: ReadonlyMap<string, string> = new Map([
   ["S", "sparse"],
   ["M", "the continuation of another archive"],
 ]);
-
-function noPrelude(): Prelude {
-  return { start: undefined, path: undefined, size: undefined };
-}
 
 function isNoteChanges(header: unknown): header is NoteChanges {
   return (
