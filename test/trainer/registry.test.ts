@@ -7,7 +7,11 @@ import { promisify } from "node:util";
 
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 
+import { enginePackages } from "../../src/trainer/backends/tfjs-engines.ts";
 import { backendNames, openBackend, resolveBackendName } from "../../src/trainer/registry.ts";
+
+/** An empty folder in the place of a package hides one of that name in a folder further up. */
+const optionalPackages = ["onnxruntime-node", "@tensorflow/tfjs-core", ...enginePackages];
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -48,6 +52,7 @@ describe("openBackend() where an optional package is missing", () => {
     await cp(join(root, "dist/trainer"), join(folder, "dist/trainer"), { recursive: true });
     await cp(join(root, "package.json"), join(folder, "package.json"));
     await link("protobufjs");
+    for (const name of optionalPackages) await mkdir(join(folder, "node_modules", name), { recursive: true });
   });
 
   afterAll(() => rm(folder, { recursive: true }));
@@ -80,6 +85,7 @@ describe("openBackend() where an optional package is missing", () => {
 
   async function link(packageName: string): Promise<void> {
     const target = join(folder, "node_modules", packageName);
+    await rm(target, { recursive: true, force: true });
     await mkdir(dirname(target), { recursive: true });
     await symlink(join(root, "node_modules", packageName), target, "junction");
   }

@@ -16,6 +16,8 @@ interface EngineTraits {
   readonly transposesInProduct: boolean;
   /** Its erf is good to float32. The others use a polynomial with an absolute error of 1.5e-7. */
   readonly preciseErf: boolean;
+  /** It adds up one element after the other in float32, so that a long sum loses digits. */
+  readonly sumsInOrder: boolean;
   /** A tensor made from an array holds its own copy of it. */
   readonly copiesUploads: boolean;
   /** It checks the indices of a scatter itself. */
@@ -34,6 +36,7 @@ const nativeTraits = {
   registeredAs: "tensorflow",
   transposesInProduct: true,
   preciseErf: true,
+  sumsInOrder: false,
   copiesUploads: false,
   checksIndices: true,
 };
@@ -49,6 +52,7 @@ const engines: ReadonlyMap<string, EngineTraits> = new Map([
       device: "wasm (simd, 1 thread)", // its threads start workers from blob: addresses, which Node refuses
       transposesInProduct: false,
       preciseErf: false,
+      sumsInOrder: true,
       copiesUploads: true,
       checksIndices: false,
     },
@@ -60,6 +64,7 @@ const engines: ReadonlyMap<string, EngineTraits> = new Map([
       device: "cpu (plain JavaScript)",
       transposesInProduct: false,
       preciseErf: false,
+      sumsInOrder: false,
       copiesUploads: false,
       checksIndices: false,
     },

@@ -6,6 +6,7 @@ import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core
 
 import { elementCount } from "../../core/tensor.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
+import type { OpOf } from "../primitives.ts";
 import type { TfjsEngine } from "./tfjs-engines.ts";
 
 /** Computes one node from its operands. The result is a tensor of its own, for its owner to dispose. */
@@ -32,6 +33,9 @@ const relationKernels: Record<Relation, string> = {
   greater: "Greater",
   greaterEqual: "GreaterEqual",
 };
+
+/** From this many terms on a sum in order is off by more than a few units of the last place. */
+const LONG_SUM = 1024;
 
 /**
  * Makes the kernel of a node.
@@ -74,7 +78,7 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
     case "stopGradient":
       return unary((x) => call("Identity", { x }));
     case "sum":
-      return unary((x) => call("Sum", { x }, { axis: [...op.axes], keepDims: op.keepDims }));
+      return unary((x) => engine.core.tidy(() => sum(engine, call, x, op, shape)));
     case "reduceMax":
       return unary((x) => call("Max", { x }, { reductionIndices: [...op.axes], keepDims: op.keepDims }));
     case "reshape":
@@ -152,6 +156,31 @@ function select(engine: TfjsEngine, call: Call, operands: readonly Tensor[], sha
   if (t.dtype !== "bool") return call("Select", { condition, t, e });
   const numbers = { t: cast(engine, call, t, "int32"), e: cast(engine, call, e, "int32") };
   return cast(engine, call, call("Select", { condition, ...numbers }), "bool");
+}
+
+/** A long sum in two stages, first over parts of the axes, where the engine would add in order. */
+function sum(
+  engine: TfjsEngine,
+  call: Call,
+  x: Tensor,
+  { axes, keepDims }: OpOf<"sum">,
+  shape: readonly number[],
+): Tensor {
+  const terms = elementCount(axes.map((axis) => x.shape[axis] ?? 1));
+  if (!engine.sumsInOrder || terms < LONG_SUM) return call("Sum", { x }, { axis: [...axes], keepDims });
+  const parts = x.shape.map((size, axis) => (axes.includes(axis) ? divisorNearRoot(size) : 1));
+  const split = x.shape.flatMap((size, axis) => [size / (parts[axis] ?? 1), parts[axis] ?? 1]);
+  const whole = call("Reshape", { x }, { shape: split });
+  const partial = call("Sum", { x: whole }, { axis: x.shape.map((_, axis) => 2 * axis + 1), keepDims: false });
+  const total = call("Sum", { x: partial }, { axis: [...axes], keepDims: false });
+  return call("Reshape", { x: total }, { shape: [...shape] });
+}
+
+/** The greatest divisor of a size that is at most its square root. */
+function divisorNearRoot(size: number): number {
+  let divisor = Math.floor(Math.sqrt(size));
+  while (size % divisor !== 0) divisor--;
+  return divisor;
 }
 
 function scatter(engine: TfjsEngine, call: Call, node: PlanNode, indices: Tensor, updates: Tensor): Tensor {
