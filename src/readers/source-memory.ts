@@ -5,8 +5,9 @@ import { KdataError, type Position } from "../core/errors.ts";
 import type { Limits } from "./format.ts";
 import type { SeekableSource } from "./source.ts";
 
-/** Bytes that zlib hands over at a time: large, so that few pieces are joined at the end. */
-const INFLATE_CHUNK_BYTES = 1 << 18;
+/** Bytes that zlib hands over at a time: many, so that few pieces are joined at the end, but in proportion to a small file. */
+const MAX_CHUNK_BYTES = 1 << 18;
+const MIN_CHUNK_BYTES = 1 << 12;
 
 /** Bytes that are in memory already. They are viewed, not copied. */
 export class MemorySource implements SeekableSource {
@@ -62,7 +63,8 @@ export function gunzipSource(source: SeekableSource, limits: Limits): MemorySour
 function inflate(compressed: Uint8Array, name: string, limits: Limits): Uint8Array {
   try {
     // With `info` zlib also says how many compressed bytes it took; the type declarations do not know the option.
-    const options = { maxOutputLength: limits.inflatedBytes, chunkSize: INFLATE_CHUNK_BYTES, info: true };
+    const chunkSize = Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 4 * compressed.length));
+    const options = { maxOutputLength: limits.inflatedBytes, chunkSize, info: true };
     const result = gunzipSync(compressed, options) as unknown as {
       buffer: Uint8Array;
       engine: { bytesWritten: number };
