@@ -22,7 +22,7 @@ export function tensorElement(dtype: DType, bigEndian: boolean): ArrayElement {
 
 /** Brings whole elements into the byte order of the machine, in place. */
 export function toNativeOrder(element: ArrayElement, bytes: Uint8Array): void {
-  if (element.kind === "bytes" || !element.bigEndian) return;
+  if (element.kind === "bytes" || !element.bigEndian || element.byteLength === 1) return;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wordBytes = element.kind === "string" ? CODE_POINT_BYTES : element.byteLength;
   if (wordBytes === 2) buffer.swap16();

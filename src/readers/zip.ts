@@ -166,35 +166,39 @@ function findDirectory(archive: Archive): Directory {
 }
 
 function parseEnd(archive: Archive, view: DataView, endStart: number): Directory {
-  const disks = [view.getUint16(4, true), view.getUint16(6, true)];
   const entries = view.getUint16(10, true);
   const bytes = view.getUint32(12, true);
   const start = view.getUint32(16, true);
-  const isZip64 = entries === SATURATED_16 || bytes === SATURATED_32 || start === SATURATED_32;
-  if (isZip64 && hasZip64Locator(archive, endStart)) return parseZip64End(archive, endStart - ZIP64_LOCATOR.bytes);
-  if (disks.some((disk) => disk !== 0) || view.getUint16(8, true) !== entries) throw severalFiles(archive, endStart);
+  const zip64 = findZip64End(archive, endStart);
+  if (zip64) {
+    const agrees =
+      (entries === SATURATED_16 || entries === zip64.entries) &&
+      (bytes === SATURATED_32 || bytes === zip64.bytes) &&
+      (start === SATURATED_32 || start === zip64.start);
+    if (!agrees) throw archive.fail("format", "the two end records say different things", endStart);
+    return zip64;
+  }
+  if (view.getUint32(4, true) !== 0 || view.getUint16(8, true) !== entries) throw severalFiles(archive, endStart);
   return checkDirectory(archive, { entries, start, bytes }, endStart);
 }
 
-function hasZip64Locator(archive: Archive, endStart: number): boolean {
-  const start = endStart - ZIP64_LOCATOR.bytes;
-  return start >= 0 && archive.view(start, ZIP64_LOCATOR.bytes).getUint32(0, true) === ZIP64_LOCATOR.signature;
-}
-
-function parseZip64End(archive: Archive, locatorStart: number): Directory {
-  const endStart = readUint64(archive.view(locatorStart, ZIP64_LOCATOR.bytes), 8);
-  if (endStart + ZIP64_END.bytes > locatorStart) {
+/** The Zip64 end record, which a locator right before the end record points to. */
+function findZip64End(archive: Archive, end: number): Directory | undefined {
+  const locatorStart = end - ZIP64_LOCATOR.bytes;
+  if (locatorStart < 0) return undefined;
+  const locator = archive.view(locatorStart, ZIP64_LOCATOR.bytes);
+  if (locator.getUint32(0, true) !== ZIP64_LOCATOR.signature) return undefined;
+  const start = readUint64(locator, 8);
+  if (start + ZIP64_END.bytes !== locatorStart) {
     throw archive.fail("format", "the Zip64 end record does not lie before its locator", locatorStart);
   }
-  const view = archive.view(endStart, ZIP64_END.bytes);
+  const view = archive.view(start, ZIP64_END.bytes);
   if (view.getUint32(0, true) !== ZIP64_END.signature) {
-    throw archive.fail("format", "there is no Zip64 end record where its locator says", endStart);
+    throw archive.fail("format", "there is no Zip64 end record where its locator says", start);
   }
   const entries = readUint64(view, 32);
-  if (view.getUint32(16, true) !== 0 || view.getUint32(20, true) !== 0 || readUint64(view, 24) !== entries) {
-    throw severalFiles(archive, endStart);
-  }
-  return checkDirectory(archive, { entries, bytes: readUint64(view, 40), start: readUint64(view, 48) }, endStart);
+  if (readUint64(view, 16) !== 0 || readUint64(view, 24) !== entries) throw severalFiles(archive, start);
+  return checkDirectory(archive, { entries, bytes: readUint64(view, 40), start: readUint64(view, 48) }, start);
 }
 
 function severalFiles(archive: Archive, byte: number): KdataError {

@@ -1,0 +1,49 @@
+// Which bytes of a file nothing in the file can vouch for. The conformance suite holds all others to "the same or an error".
+
+import type { Format } from "../../src/readers/format.ts";
+
+/** `protected`: by a checksum or by what must be consistent; `unprotected`: another value is another valid file. */
+export type ByteRole = "protected" | "unprotected" | "padding";
+
+const BLOCK_BYTES = 512; // of tar
+
+/** Finds the roles of the bytes of an intact file. */
+export function byteRole(format: Format, bytes: Uint8Array): (byte: number) => ByteRole {
+  return roles[format.name]?.(bytes) ?? (() => "protected");
+}
+
+/** TFRecord and NPZ are not here: both have checksums over all that matters. So has gzip. */
+const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> = {
+  npy: npyRole,
+  idx: idxRole,
+  webdataset: tarRole,
+};
+
+/** The elements, and whether they are little-endian (<) or big-endian (>), which differ in one bit. */
+function npyRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const dataStart = bytes[6] === 1 ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true);
+  const order = /[<>][a-zA-Z][0-9]/.exec(Buffer.from(bytes).toString("latin1"))?.index;
+  return (byte) => (byte >= dataStart || byte === order ? "unprotected" : "protected");
+}
+
+/** The elements, and the type where another one has elements of the same size. */
+function idxRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  if (bytes[0] !== 0) return () => "protected"; // gzip
+  const dataStart = 4 + 4 * bytes[3]!;
+  return (byte) => (byte >= dataStart || byte === 2 ? "unprotected" : "protected");
+}
+
+/** The contents of members, those of pax headers and long names included: only headers have a sum. */
+function tarRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  const contents = new Set<number>();
+  let position = 0;
+  while (bytes[position] !== 0) {
+    const size = parseInt(Buffer.from(bytes.subarray(position + 124, position + 136)).toString("latin1"), 8);
+    for (let i = 0; i < size; i++) contents.add(position + BLOCK_BYTES + i);
+    position += BLOCK_BYTES + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
+  }
+  // Two blocks of zeros end an archive; what fills it up to 10 KB may be missing.
+  const end = position + 2 * BLOCK_BYTES;
+  return (byte) => (contents.has(byte) ? "unprotected" : byte >= end ? "padding" : "protected");
+}

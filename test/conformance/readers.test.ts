@@ -1,0 +1,195 @@
+// Every format over every fixture. A fixture is a file or a folder (the files of one shard) in fixtures/<format>/ with the
+// samples that the reference reader found in it beside it, as `<name>.expected.json`.
+
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { KdataError } from "../../src/core/errors.ts";
+import { RandomStream, deriveKeyFromName } from "../../src/core/random.ts";
+import type { Format, ShardFiles } from "../../src/readers/format.ts";
+import { formatByName, formats } from "../../src/readers/formats.ts";
+import { defaultLimits } from "../../src/readers/limits.ts";
+import { findDataset, openShard, openStream } from "../../src/readers/open.ts";
+import { MemorySource, gunzipSource, isGzip } from "../../src/readers/source-memory.ts";
+import { describeSample, expectedSamples } from "../readers/expected.ts";
+import { readStream } from "../readers/shards.ts";
+import { byteRole } from "./byte-role.ts";
+
+const SUFFIX = ".expected.json";
+/** Up to this size every byte and every bit is tried. Of larger files (tar, mostly padding) some are, drawn by a seed. */
+const EXHAUSTIVE_BYTES = 1536;
+const DRAWN_CUTS = 400;
+const DRAWN_FLIPS = 1600;
+
+/** Formats without a mark at the end: cut between two records, a file is a shorter file. */
+const HAS_NO_END = ["tfrecord"];
+
+interface Fixture {
+  readonly path: string;
+  readonly shard: ShardFiles;
+  readonly expected: readonly unknown[];
+}
+
+/** The content of each file of a shard. */
+type Contents = readonly Uint8Array[];
+
+/** What became of damaged bytes: an error, the samples as they were, fewer of them, or others. */
+type Outcome = KdataError | "same" | "prefix" | "other";
+
+for (const format of formats) {
+  const fixtures = await fixturesOf(format);
+  const isStreamed = "stream" in format;
+
+  test(`${format.name} has fixtures`, () => {
+    expect(fixtures.length).toBeGreaterThan(0);
+  });
+
+  describe.each(fixtures)("$path", ({ shard, expected }) => {
+    const contents = shard.paths.map((path) => new Uint8Array(readFileSync(path)));
+
+    test("is detected by its content, whatever its name", async () => {
+      const folder = mkdtempSync(join(tmpdir(), "kdata-"));
+      try {
+        const copy = join(folder, "data");
+        copyFileSync(shard.paths[0]!, copy);
+        expect((await findDataset(copy)).format.name).toBe(format.name);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+
+    test("gives the samples of the reference reader, in order and by number", () => {
+      const reader = openShard(format, shard);
+      try {
+        expect(Array.from(reader.samples(), describeSample)).toEqual(expected);
+        expect(reader.count()).toBe(expected.length);
+        const read: unknown[] = [];
+        for (const record of shuffled(expected.length)) read[record] = describeSample(reader.read(record));
+        expect(read).toEqual(expected);
+        expect(() => reader.read(expected.length)).toThrow(RangeError);
+        expect(() => reader.read(-1)).toThrow(RangeError);
+      } finally {
+        reader.close();
+      }
+    });
+
+    test.runIf(isStreamed)("gives the same samples as a stream, however it is cut into chunks", async () => {
+      for (const chunkBytes of [1, 7, 4096]) {
+        expect(await readStream(format, contents[0]!, shard.name, chunkBytes)).toEqual(expected);
+      }
+    });
+
+    test.skipIf(isStreamed)("is refused as a stream, because it needs to seek", async () => {
+      const source = { kind: "stream" as const, name: "-", chunks: chunksOf(contents[0]!) };
+      await expect(openStream(source)).rejects.toMatchObject({ code: "unsupported", at: { source: "-" } });
+    });
+
+    test("cut anywhere gives a positioned error, and never other samples", () => {
+      const intact = JSON.stringify(readAll(format, shard, contents));
+      const wrong: string[] = [];
+      for (const [file, bytes] of contents.entries()) {
+        const path = shard.paths[file]!;
+        const roleOf = byteRole(format, bytes);
+        for (const end of cutsOf(bytes, path)) {
+          const outcome = outcomeOf(format, shard, contents.with(file, bytes.subarray(0, end)), intact);
+          const isRight =
+            outcome instanceof KdataError
+              ? outcome.at?.byte !== undefined && outcome.at.source.startsWith(path)
+              : outcome === "same"
+                ? roleOf(end) === "padding"
+                : outcome === "prefix" && HAS_NO_END.includes(format.name);
+          if (!isRight) wrong.push(`${path} cut at byte ${end}: ${String(outcome)}`);
+        }
+      }
+      expect(wrong).toEqual([]);
+    });
+
+    test("with any bit flipped gives the same samples or an error, but for payloads without a checksum", () => {
+      const intact = JSON.stringify(readAll(format, shard, contents));
+      const wrong: string[] = [];
+      for (const [file, bytes] of contents.entries()) {
+        const path = shard.paths[file]!;
+        const roleOf = byteRole(format, bytes);
+        for (const bit of bitsOf(bytes, path)) {
+          const byte = bit >>> 3;
+          const flipped = new Uint8Array(bytes);
+          flipped[byte]! ^= 1 << (bit & 7);
+          const outcome = outcomeOf(format, shard, contents.with(file, flipped), intact);
+          const isSilent = outcome === "other" || outcome === "prefix";
+          if (isSilent && roleOf(byte) !== "unprotected")
+            wrong.push(`${path}, bit ${bit & 7} of byte ${byte}: ${outcome}`);
+        }
+      }
+      expect(wrong).toEqual([]);
+    });
+  });
+}
+
+test.each(["tfrecord", "npz"])("nothing in %s is without a checksum", (name) => {
+  const roleOf = byteRole(formatByName(name), new Uint8Array(64));
+  expect(Array.from({ length: 64 }, (_, byte) => roleOf(byte))).not.toContain("unprotected");
+});
+
+async function fixturesOf(format: Format): Promise<Fixture[]> {
+  const folder = join("fixtures", format.name);
+  const fixtures: Fixture[] = [];
+  for (const file of readdirSync(folder)) {
+    if (!file.endsWith(SUFFIX)) continue;
+    const path = join(folder, file.slice(0, -SUFFIX.length));
+    const { shards } = await findDataset(path, { format: format.name });
+    expect(shards, path).toHaveLength(1);
+    fixtures.push({ path, shard: shards[0]!, expected: expectedSamples(path) as unknown[] });
+  }
+  return fixtures;
+}
+
+/** Reads a shard from memory, inflated where it is compressed, as `openShard` does with files. */
+function readAll(format: Format, shard: ShardFiles, contents: Contents): unknown[] {
+  const sources = contents.map((bytes, file) => {
+    const source = new MemorySource(shard.paths[file]!, bytes);
+    return isGzip(bytes) ? gunzipSource(source, defaultLimits) : source;
+  });
+  return Array.from(format.open(sources).samples(), describeSample);
+}
+
+/** Any error but a KdataError fails the test. */
+function outcomeOf(format: Format, shard: ShardFiles, contents: Contents, intact: string): Outcome {
+  try {
+    const samples = JSON.stringify(readAll(format, shard, contents));
+    if (samples === intact) return "same";
+    return intact.startsWith(samples.slice(0, -1)) ? "prefix" : "other";
+  } catch (error) {
+    if (error instanceof KdataError) return error;
+    throw error;
+  }
+}
+
+function cutsOf(bytes: Uint8Array, path: string): number[] {
+  return numbersBelow(bytes.length, bytes.length > EXHAUSTIVE_BYTES ? DRAWN_CUTS : undefined, `${path} cut`);
+}
+
+function bitsOf(bytes: Uint8Array, path: string): number[] {
+  return numbersBelow(8 * bytes.length, bytes.length > EXHAUSTIVE_BYTES ? DRAWN_FLIPS : undefined, `${path} flip`);
+}
+
+/** All numbers below `count`, or some of them. */
+function numbersBelow(count: number, drawn: number | undefined, name: string): number[] {
+  if (drawn === undefined) return Array.from({ length: count }, (_, number) => number);
+  const random = new RandomStream(deriveKeyFromName(1, name));
+  return Array.from({ length: drawn }, () => random.below(count));
+}
+
+function shuffled(count: number): number[] {
+  const random = new RandomStream(deriveKeyFromName(2, "order"));
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  for (let last = count - 1; last > 0; last--) {
+    const other = random.below(last + 1);
+    [numbers[last], numbers[other]] = [numbers[other]!, numbers[last]!];
+  }
+  return numbers;
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes);
+}
