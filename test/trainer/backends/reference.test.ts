@@ -61,6 +61,20 @@ describe("reference backend", () => {
     expect((await session.read()).get("count")!.data).toEqual(Float32Array.of(10, 20));
   });
 
+  test("copies a feed that becomes state, reshaped or not", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [2], "float32");
+    const [flat, column] = [graph.input("flat", [2], "float32"), graph.input("column", [2, 1], "float32")];
+    const updates = { flat: x, column: ops.reshape(x, [2, 1]) };
+    const plan = graph.plan({ name: "keep", feeds: { x }, state: { flat, column }, updates, outputs: {} });
+    const session = await open({ flat: float32([2], [0, 0]), column: float32([2, 1], [0, 0]) });
+    const program = await session.compile(plan);
+    const feed = float32([2], [1, 2]);
+    await program.run(new Map([["x", feed]]));
+    feed.data.fill(9);
+    for (const { data } of (await session.read()).values()) expect(data).toEqual(Float32Array.of(1, 2));
+  });
+
   test("refuses knobs, unknown state, wrong feeds, and everything once closed", async () => {
     const backend = await createReference();
     await expect(backend.open(new Map(), { threads: 2 })).rejects.toMatchObject({ code: "usage" });
