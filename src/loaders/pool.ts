@@ -145,7 +145,8 @@ export class WorkerPool implements BatchProducer {
     const { entry, start, workers, prefetch } = this.#settings;
     // Each worker's share of the batches on their way, and one that the consumer still looks at.
     const slots = Math.ceil(prefetch / workers) + 1;
-    const worker = new Worker(entry, { workerData: start });
+    // None of this process's flags: `--input-type` of `node -e`, for one, would keep the entry from loading.
+    const worker = new Worker(entry, { workerData: start, execArgv: [] });
     const thread: Thread = {
       worker,
       freeSlots: Array.from({ length: slots }, (_, slot) => slots - 1 - slot),

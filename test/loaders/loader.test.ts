@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,7 +9,7 @@ import type { Tensor } from "../../src/core/tensor.ts";
 import { loader, type Loader, type LoaderOptions } from "../../src/loaders/index.ts";
 import { cast, normalize, select } from "../../src/transforms/index.ts";
 import { collect, digest, keysOf, openFiles, threadCount } from "./epochs.ts";
-import { writeShards } from "./npy-shards.ts";
+import { writeNpy, writeShards } from "./npy-shards.ts";
 
 const COUNTS = [17, 1, 19]; // 37 records, a prime
 const RECORDS = 37;
@@ -340,7 +341,6 @@ describe.each([0, 2])("with %d workers", (workers) => {
   });
 
   test("columns of other kinds than tensors arrive as values", async () => {
-    const { writeNpy } = await import("./npy-shards.ts");
     const raw = join(folder, `raw-${workers}`);
     writeShards(raw, [3]);
     writeNpy(join(raw, "a.v.npy"), "|V2", [3], new Uint8Array([1, 2, 3, 4, 5, 6]));
@@ -401,7 +401,6 @@ describe("loader()", () => {
   });
 
   test("`auto` starts threads where a transformed sample is large", async () => {
-    const { writeNpy } = await import("./npy-shards.ts");
     const large = join(folder, "large.x.npy");
     writeNpy(large, "|u1", [3, 5000], new Uint8Array(15_000));
     const transforms = [normalize("x", {})]; // 20,000 bytes of float32
@@ -409,6 +408,38 @@ describe("loader()", () => {
       expect(column(batch, "x").data.buffer).toBeInstanceOf(SharedArrayBuffer);
     }
   });
+});
+
+test.runIf(isLinux)("a data set of many shards is read through a bounded number of open files", async () => {
+  const many = join(folder, "many");
+  mkdirSync(many);
+  for (let shard = 0; shard < 100; shard++) {
+    writeNpy(
+      join(many, `x-${String(shard).padStart(3, "0")}.npy`),
+      "<i4",
+      [2],
+      Int32Array.of(2 * shard, 2 * shard + 1),
+    );
+  }
+  const train = await open({ shuffle: true, batchSize: 50 }, join(many, "*.npy"));
+  const numbers: number[] = [];
+  for await (const batch of train) {
+    numbers.push(...(column(batch, "x").data as Int32Array));
+    expect(openFiles(many).length).toBeLessThanOrEqual(64);
+  }
+  expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, n) => n));
+});
+
+test("a process that forgets to close a loader ends all the same", () => {
+  const url = new URL("../../dist/loaders/index.js", import.meta.url).href;
+  const script = `
+    import { loader } from ${JSON.stringify(url)};
+    const train = await loader(${JSON.stringify(spec)}, { batchSize: 4, workers: 2 });
+    let samples = 0;
+    for await (const batch of train) samples += batch.size;
+    console.log(samples);`;
+  const output = execFileSync(process.execPath, ["--input-type=module", "-e", script], { timeout: 30_000 });
+  expect(output.toString()).toBe(`${RECORDS}\n`);
 });
 
 test("the MNIST test images are the same through 0 and 2 workers", async () => {
