@@ -6,8 +6,9 @@ import type { ConvertOptions, ConvertPlan, ConvertReport } from "../convert/opti
 import { planConversion } from "../convert/plan.ts";
 import { KdataError } from "../core/errors.ts";
 import { findDataset, openShard } from "../readers/open.ts";
+import { writableFormats } from "../writers/formats.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
-import { inputSpec, isStream, type InputSpec } from "./input.ts";
+import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { interruptible } from "./interrupt.ts";
 import {
   formatByteRate,
@@ -43,9 +44,9 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
-      .option("--to <format>", "format to write: tfrecord, webdataset, npy")
+      .option("--to <format>", `format to write: ${writableFormats.map(({ name }) => name).join(", ")}`)
       .option("-o, --output <dir>", "directory to write to; made if there is none")
-      .option("--from <format>", "format of the input; found by content if left out")
+      .addOption(fromOption(command))
       .addOption(
         command.createOption("--shard-size <size>", "numbered shards of about this size: 256MiB").conflicts("shards"),
       )

@@ -31,7 +31,7 @@ export function sampleJson(sample: Sample): SampleJson {
 }
 
 /** Describes one feature as JSON, as {@link sampleJson} does. */
-export function featureJson(feature: Feature): JsonValue {
+function featureJson(feature: Feature): JsonValue {
   if (typeof feature === "string") return feature;
   if (feature instanceof Uint8Array) return bytesJson(feature);
   if (isBytesList(feature)) return feature.map(bytesJson);

@@ -5,7 +5,7 @@ import type { ReadOptions } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
 import type { CommandDefinition } from "./command.ts";
 import { featureText, sampleJson, type SampleJson } from "./describe.ts";
-import { inputSpec, isStream, type InputSpec } from "./input.ts";
+import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { parseCount } from "./numbers.ts";
 
 const DEFAULT_RECORDS = 10; // as head(1)
@@ -37,7 +37,7 @@ export const headCommand: CommandDefinition<{ from?: string; records: string }> 
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
       .option("-n, --records <count>", "samples to print", String(DEFAULT_RECORDS))
-      .option("--from <format>", "format of the input; found by content if left out");
+      .addOption(fromOption(command));
   },
   async run({ args, flags, output }) {
     const options: HeadOptions = {

@@ -1,12 +1,20 @@
 // What a command reads: files and patterns, or `-` for standard input.
 
 import { addAbortSignal } from "node:stream";
+import type { Command, Option } from "commander";
 import { KdataError } from "../core/errors.ts";
+import { formats } from "../readers/formats.ts";
 import type { StreamSource } from "../readers/source.ts";
 import { streamSource } from "../readers/source-stream.ts";
 
 /** Paths, brace or glob patterns, or a stream. */
 export type InputSpec = string | readonly string[] | StreamSource;
+
+/** The flag that names the format of the input. */
+export function fromOption(command: Command): Option {
+  const names = formats.map(({ name }) => name).join(", ");
+  return command.createOption("--from <format>", `format of the input, found by content if left out: ${names}`);
+}
 
 /** Says whether a spec is a stream. */
 export function isStream(spec: InputSpec): spec is StreamSource {

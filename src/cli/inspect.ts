@@ -7,7 +7,7 @@ import type { StreamSource } from "../readers/source.ts";
 import type { CommandDefinition } from "./command.ts";
 import { displayWidth, printable } from "./terminal.ts";
 import { featureRow, summarizeFeatures, type FeatureReport } from "./feature-summary.ts";
-import { inputSpec, isStream, type InputSpec } from "./input.ts";
+import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { mediaName } from "./describe.ts";
 import { sniffMedia } from "./media.ts";
 import { formatBytes, formatCount, formatQuantity, parseCount } from "./numbers.ts";
@@ -71,7 +71,7 @@ export const inspectCommand: CommandDefinition<{ from?: string; records: string 
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
-      .option("--from <format>", "format of the input; found by content if left out")
+      .addOption(fromOption(command))
       .option("-n, --records <count>", "records of each shard to look at", String(DEFAULT_SCANNED_RECORDS));
   },
   async run({ args, flags, output }) {

@@ -7,7 +7,7 @@ import { KdataError } from "../core/errors.ts";
 import type { CommandDefinition } from "./command.ts";
 import { commands } from "./commands.ts";
 import { exitCodeOfError, exitCodes } from "./exit-codes.ts";
-import { isClosedPipe, openOutput, outputFormats, surviveClosedPipe, type OutputFormat } from "./output.ts";
+import { isClosedPipe, openOutput, outputFormats, surviveFailedWrites, type OutputFormat } from "./output.ts";
 import { openProgress, progressModes, type ProgressMode } from "./progress.ts";
 import { formatError, formatUsageError } from "./report-error.ts";
 import { isColoured } from "./terminal.ts";
@@ -25,8 +25,8 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 input missing or unreadable, 4 bad data 
 5 output exists, 6 a package or device is missing, 130 interrupted.
 Data goes to standard output, everything else to standard error.`;
 
-surviveClosedPipe(process.stdout);
-surviveClosedPipe(process.stderr);
+surviveFailedWrites(process.stdout);
+surviveFailedWrites(process.stderr);
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

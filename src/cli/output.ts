@@ -1,6 +1,7 @@
 // Standard output: data and nothing else. Progress, logs and errors go to standard error.
 
-import { escapeCharacter, printable, type TextStream } from "./terminal.ts";
+import { KdataError } from "../core/errors.ts";
+import { escapeCharacter, printable } from "./terminal.ts";
 
 /** The values of `--format`. */
 export const outputFormats = ["auto", "human", "json", "jsonl", "quiet"] as const;
@@ -30,7 +31,8 @@ const NOT_FOR_TERMINALS = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g; // JSON.
 /**
  * Opens standard output in a form. Control characters in what is printed are escaped.
  *
- * A write whose reader is gone rejects with the system's EPIPE: {@link isClosedPipe}.
+ * A write whose reader is gone rejects with the system's EPIPE ({@link isClosedPipe}), any other that fails with a
+ * {@link KdataError} `output`.
  */
 export function openOutput(stream: NodeJS.WriteStream, format: OutputFormat): Output {
   function print(lines: readonly string[]): Promise<void> {
@@ -63,22 +65,25 @@ export function isClosedPipe(error: unknown): boolean {
   );
 }
 
-/** Keeps a stream's EPIPE from ending the process: whoever writes hears of it from the write. */
-export function surviveClosedPipe(stream: NodeJS.WriteStream): void {
-  stream.on("error", (error) => {
-    if (!isClosedPipe(error)) throw error;
-  });
+/** Keeps a failing write from ending the process on the spot: standard output's writers hear of it, a lost log is no failure. */
+export function surviveFailedWrites(stream: NodeJS.WriteStream): void {
+  stream.on("error", () => undefined);
 }
 
 function jsonText(value: object, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(NOT_FOR_TERMINALS, escapeCharacter);
 }
 
-function writeText(stream: TextStream & NodeJS.WriteStream, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.write(text, (error) => {
-      if (error) reject(error);
-      else resolve();
+async function writeText(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      stream.write(text, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
     });
-  });
+  } catch (error) {
+    if (isClosedPipe(error) || !(error instanceof Error)) throw error;
+    throw new KdataError("output", `Cannot write standard output: ${error.message}`, { cause: error });
+  }
 }

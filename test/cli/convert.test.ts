@@ -178,6 +178,20 @@ test.each([
     (bytes: Buffer) => bytes.subarray(0, 600),
     /^kdata: error\[truncated\]: .*\(rows\.tfrecord, record 10, byte \d+\)\n/,
   ],
+  [
+    "a flipped bit in a tar header",
+    "webdataset/ustar.tar",
+    "ustar.tar",
+    flipBit(1024 + 3),
+    /^kdata: error\[checksum\]: .*\(ustar\.tar, record \d+, byte 1024\)\n/,
+  ],
+  [
+    "a tar that was cut",
+    "webdataset/ustar.tar",
+    "ustar.tar",
+    (bytes: Buffer) => bytes.subarray(0, 1500),
+    /^kdata: error\[truncated\]: .*\(ustar\.tar, record \d+, byte \d+\)\n/,
+  ],
 ] as const)(
   "%s is exit code 4 with its position, and leaves nothing behind",
   async (_, source, name, change, message) => {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { backendNames } from "../../src/trainer/registry.ts";
 import { kdata, masked } from "./run-kdata.ts";
@@ -43,4 +44,15 @@ test("a package that is missing is said, with the way to install it, and is no f
   expect(stdout).toMatch(
     /^ {10}Cannot use backend onnx: the package onnxruntime-node is not installed; npm install onnxruntime-node@\S+$/m,
   );
+});
+
+test("whoever needs the missing package gets exit code 6 and the same hint", async () => {
+  const module = fileURLToPath(new URL("../../examples/mnist.ts", import.meta.url));
+  expect(await kdata(["train", module], { env: without("onnxruntime-node") })).toEqual({
+    code: 6,
+    stdout: "",
+    stderr:
+      "kdata: error[package]: Cannot use backend onnx: the package onnxruntime-node is not installed\n" +
+      "cause: Cannot find package 'onnxruntime-node'\nhint: npm install onnxruntime-node@1.30.0\n",
+  });
 });

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fixture, kdata, mnist } from "./run-kdata.ts";
+import { fixture, kdata, main, mnist } from "./run-kdata.ts";
 
 const cwd = fixture("tfrecord");
 
@@ -87,4 +88,16 @@ test("damage that is reached is exit code 4; damage further on is not head's bus
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test.runIf(existsSync("/dev/full"))("standard output that cannot be written is exit code 1", () => {
+  const full = openSync("/dev/full", "w");
+  const { status, stderr } = spawnSync(process.execPath, [main, "head", "rows.tfrecord"], {
+    cwd,
+    encoding: "utf8",
+    stdio: ["ignore", full, "pipe"],
+  });
+  closeSync(full);
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^kdata: error\[output\]: Cannot write standard output: ENOSPC.*\n$/);
 });

@@ -13,7 +13,8 @@ export function fixture(path: string): string {
   return fileURLToPath(new URL(`../../fixtures/${path}`, import.meta.url));
 }
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+/** The compiled command line. */
+export const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 export interface Run {
   readonly code: number | null;
