@@ -27,6 +27,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./head.ts")).headCommand,
   },
   {
+    name: "train",
+    summary: "train the model of a module on any backend",
+    load: async () => (await import("./train.ts")).trainCommand,
+  },
+  {
     name: "doctor",
     summary: "show what this machine can do: Node, checksums, backends",
     load: async () => (await import("./doctor.ts")).doctorCommand,

@@ -9,7 +9,7 @@ let registered = false;
 /**
  * Imports a module by URL; `.ts` and `.mts` files may use TypeScript syntax that can be erased (no enums, no namespaces).
  *
- * @throws {KdataError} `input` when the file is missing; whatever the module itself throws.
+ * @throws {KdataError} `input` when the file is missing, is no module, or throws; the cause is what it threw.
  */
 export async function importModule(url: string): Promise<Record<string, unknown>> {
   if (!stripsTypes() && !registered) {
@@ -22,7 +22,11 @@ export async function importModule(url: string): Promise<Record<string, unknown>
     if (isMissing(error, url)) {
       throw new KdataError("input", `Cannot read module: ${fileURLToPath(url)} does not exist`, { cause: error });
     }
-    throw error;
+    if (error instanceof KdataError) throw error;
+    throw new KdataError("input", `Cannot load module ${fileURLToPath(url)}: ${(error as Error).message}`, {
+      cause: error,
+      hint: "--debug shows where it was thrown",
+    });
   }
 }
 
@@ -34,5 +38,8 @@ function stripsTypes(): boolean {
 function isMissing(error: unknown, url: string): boolean {
   const { code, url: missing, message = "" } = error as { code?: string; url?: string; message?: string };
   if (code === "ENOENT") return message.includes(fileURLToPath(url));
-  return code === "ERR_MODULE_NOT_FOUND" && (missing === url || message.startsWith(`Cannot find module '${fileURLToPath(url)}'`));
+  return (
+    code === "ERR_MODULE_NOT_FOUND" &&
+    (missing === url || message.startsWith(`Cannot find module '${fileURLToPath(url)}'`))
+  );
 }

@@ -16,7 +16,11 @@ import {
   type TrainingModule,
   type TrainingSettings,
 } from "../trainer/index.ts";
+import { backendNames } from "../trainer/registry.ts";
+import type { CommandDefinition } from "./command.ts";
+import { interruptible } from "./interrupt.ts";
 import { importModule } from "./module.ts";
+import { parseCount } from "./numbers.ts";
 
 /** Settings of the command line; they come before those of the module. */
 export interface TrainOptions {
@@ -65,7 +69,8 @@ export async function train(modulePath: string, options: TrainOptions = {}): Pro
       ...(data.validation && { validation: data.validation }),
       ...(options.signal && { signal: options.signal }),
     });
-    const run = options.logdir === undefined ? undefined : await saveRun(options.logdir, modulePath, { trainer, history });
+    const run =
+      options.logdir === undefined ? undefined : await saveRun(options.logdir, modulePath, { trainer, history });
     if (run !== undefined) options.progress?.write(`saved ${run}/{model.safetensors,model.onnx,history.json}\n`);
     return {
       schema: "kdata.train/1",
@@ -84,6 +89,32 @@ export async function train(modulePath: string, options: TrainOptions = {}): Pro
     await data.validation?.close?.();
   }
 }
+
+/** The verb for the command line. */
+export const trainCommand: CommandDefinition<{ backend?: string; epochs?: string; seed?: string; logdir?: string }> = {
+  configure(command) {
+    command
+      .argument("<module>", "a module, TypeScript or not, that exports model, data and settings")
+      .option("--backend <name>", `${backendNames.join(", ")}; before KDATA_BACKEND, before the module's own`)
+      .option("--epochs <count>", "iterations over the data")
+      .option("--seed <number>", "seed of the initial weights")
+      .option("--logdir <dir>", "folder for a folder with the weights, the ONNX model and the history of this run");
+  },
+  async run({ args: [module = ""], flags: { backend, epochs, seed, logdir }, output, progress }) {
+    const report = await interruptible((signal) =>
+      train(module, {
+        signal,
+        ...(backend !== undefined && { backend }),
+        ...(epochs !== undefined && { epochs: parseCount(epochs, "--epochs") }),
+        ...(seed !== undefined && { seed: parseCount(seed, "--seed", 0) }),
+        ...(logdir !== undefined && { logdir }),
+        ...(progress.stream && { progress: progress.stream }),
+      }),
+    );
+    await output.report(report, []);
+    return undefined;
+  },
+};
 
 function checkModule(exports: Record<string, unknown>, path: string): TrainingModule {
   const { model, data, settings } = exports;

@@ -304,7 +304,7 @@ export class Trainer {
   }
 
   #feeds(batch: Batch, { rows, input, target }: Compiled): Map<string, HostTensor> {
-    const feeds = new Map([[feedNames.input, feedTensor(batch, this.#input, input)]]);
+    const feeds = new Map<string, HostTensor>([[feedNames.input, feedTensor(batch, this.#input, input)]]);
     if (target) {
       feeds.set(feedNames.target, feedTensor(batch, this.#target, target));
       feeds.set(feedNames.weight, weightTensor(batch, rows));

@@ -59,7 +59,7 @@ interface Report {
 }
 
 function kdata(args: readonly string[], env: Record<string, string> = {}) {
-  const { KDATA_BACKEND: _unset, ...inherited } = process.env;
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "KDATA_BACKEND"));
   return spawnSync(process.execPath, [join(root, "dist", "cli", "main.js"), ...args], {
     encoding: "utf8",
     env: { ...inherited, NO_COLOR: "1", ...env },
@@ -108,7 +108,9 @@ describe("kdata train", () => {
     const module = join(folder, "blobs.ts");
     writeFileSync(module, blobs);
     const { stderr, status } = kdata(["train", module], { KDATA_BACKEND: "onxx" });
-    expect(stderr).toMatch(/^kdata: error\[usage\]: unknown backend 'onxx' \(known: onnx, tfjs, reference; did you mean onnx\?\)\n/);
+    expect(stderr).toMatch(
+      /^kdata: error\[usage\]: unknown backend 'onxx' \(known: onnx, tfjs, reference; did you mean onnx\?\)\n/,
+    );
     expect(status).toBe(2);
   });
 
@@ -125,7 +127,11 @@ describe("kdata train", () => {
 
     writeFileSync(module, "throw new TypeError('no data today');");
     const broken = kdata(["train", module]);
-    expect(broken.stderr).toMatch(/no data today/);
-    expect(broken.status).toBe(1);
+    expect(broken.stderr).toMatch(/error\[input\]: Cannot load module .*half\.ts: no data today/);
+    expect(broken.status).toBe(3);
+
+    const json = kdata(["train", join(root, "package.json")]);
+    expect(json.stderr).toMatch(/error\[input\]: Cannot load module .*package\.json/);
+    expect(json.status).toBe(3);
   });
 });
