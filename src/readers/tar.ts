@@ -8,7 +8,7 @@ import { decodeUtf8 } from "./text.ts";
 /** Headers and contents fill whole blocks of this size. */
 export const TAR_BLOCK_BYTES = 512;
 /** An archive ends with two blocks of zeros and is filled up to a multiple of this size (blocking factor 20), as tar itself does. */
-export const TAR_RECORD_BYTES = 20 * TAR_BLOCK_BYTES;
+const TAR_RECORD_BYTES = 20 * TAR_BLOCK_BYTES;
 
 /** The fields of a header: offset and length. */
 const NAME = [0, 100] as const;

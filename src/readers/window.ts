@@ -5,7 +5,7 @@ import { KdataError } from "../core/errors.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
 
 /** Bytes of one sequential read: between 256 KB and 1 MB reads of a warm file are fastest. */
-export const READ_BYTES = 1 << 19;
+const READ_BYTES = 1 << 19;
 /** Bytes of a read that follows a jump: some headers. More would read payload that is jumped over next. */
 const HOP_BYTES = 1 << 12;
 
