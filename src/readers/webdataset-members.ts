@@ -30,7 +30,7 @@ export interface MemberNote {
 export type MemberNotes = ReadonlyMap<string, MemberNote>;
 
 const kinds: ReadonlyMap<string, MemberKind> = new Map([
-  ...["cls", "cls2", "class", "count", "index", "inx", "id"].map((ext) => [ext, "int64"] as const),
+  ...["cls", "cls2", "index", "inx", "id"].map((ext) => [ext, "int64"] as const),
   ...["txt", "text", "transcript"].map((ext) => [ext, "string"] as const),
   ...["json", "jsn"].map((ext) => [ext, "json"] as const),
   ["npy", "npy"],

@@ -11,7 +11,7 @@ import { indexedNotes, sampleFramer, type SampleFrame } from "./webdataset-frame
  * WebDataset tar archives, not compressed: ustar, pax and GNU, with long names and large sizes.
  *
  * The key of a sample is its members' path up to the first dot after the last slash; its features are named by what follows,
- * in lower case, and decoded by the last part of it: `cls cls2 class count index inx id` to int64 scalars, `txt text
+ * in lower case, and decoded by the last part of it: `cls cls2 index inx id` to int64 scalars, `txt text
  * transcript` to strings, `json jsn` to JSON, `npy` to tensors, all else to bytes as they are (pickles too: they are never
  * unpickled). Features are views until the next call.
  *
