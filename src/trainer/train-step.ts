@@ -146,9 +146,11 @@ function traceSupervised(recipe: Recipe, input: FeedSpec, target: FeedSpec) {
   const model = traceModel(recipe.model, graph, x);
 
   const total = ops.sum(weight);
+  // A batch may hold nothing but filling (a rank that had to make a step); its loss is 0, not 0 / 0.
+  const divisor = ops.where(ops.greater(total, 0), total, 1);
   const losses = graph.scope("loss", () => recipe.loss.build(y, model.output));
   const outputs: Record<string, Sym> & { loss: Sym } = {
-    loss: ops.div(ops.sum(ops.mul(losses, weight)), total),
+    loss: ops.div(ops.sum(ops.mul(losses, weight)), divisor),
     weight: total,
   };
   for (const metric of recipe.metrics) {

@@ -60,6 +60,18 @@ describe("Trainer", () => {
     expect((await trainer.predict(source([padded]))).shape).toEqual([4, 2]);
   });
 
+  test("a batch of nothing but padding changes neither losses nor weights", async () => {
+    const [whole] = blobs(6, 6);
+    const filling = batch(6, whole!.features, { padded: 6, step: 1 });
+    const sgd = { optimizer: optimizers.sgd({ learningRate: 0.1 }) };
+    await using plain = makeTrainer(sgd);
+    await using filled = makeTrainer(sgd);
+    const history = await plain.fit(source([whole!]));
+    expect(await filled.fit(source([whole!, filling]))).toEqual(history);
+    expect(await filled.weights()).toEqual(await plain.weights());
+    expect(await filled.evaluate(source([whole!, filling]))).toEqual(await plain.evaluate(source([whole!])));
+  });
+
   test("callbacks see every step in order, and the bar shows loss, metric, pace and data wait", async () => {
     await using trainer = makeTrainer();
     const steps: StepLogs[] = [];
