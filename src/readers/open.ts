@@ -53,7 +53,7 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
     for (const path of shard.paths) {
       const file = new FileSource(path);
       sources.push(file);
-      if (isGzip(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
+      if (isCompressed(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
     }
     return format.open(sources, options);
   } catch (error) {
@@ -78,7 +78,8 @@ export async function openStream(
   try {
     const given = options.format === undefined ? undefined : formatByName(options.format);
     const { head, pieces } = await peek(chunks);
-    if (isGzip(head)) throw refuseStream("the stream is compressed with gzip", source, "Pipe it through gunzip first.");
+    if (isCompressed(head))
+      throw refuseStream("the stream is compressed with gzip", source, "Pipe it through gunzip first.");
     const format = given ?? detect(head, source.name);
     if (!format.stream) {
       throw refuseStream(`${format.title} needs to seek, which a stream cannot`, source, "Save it to a file first.");
@@ -151,8 +152,13 @@ function readHead(source: SeekableSource): Uint8Array {
   return head.subarray(0, source.read(head, 0));
 }
 
+/** The length of a first TFRecord can look like the magic of gzip; its checksum tells. */
+function isCompressed(head: Uint8Array): boolean {
+  return isGzip(head) && !formats.some((format) => format.detect(head));
+}
+
 function inflateHead(head: Uint8Array, source: string): Uint8Array {
-  if (!isGzip(head)) return head;
+  if (!isCompressed(head)) return head;
   try {
     return gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES);
   } catch (cause) {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test, vi } from "vitest";
+import { maskedCrc32c } from "../../src/readers/crc32c.ts";
 import { formatByName, formats } from "../../src/readers/formats.ts";
 import { findDataset, openShard, openStream } from "../../src/readers/open.ts";
 import { FileSource } from "../../src/readers/source-file.ts";
@@ -55,6 +56,18 @@ describe("findDataset()", () => {
       gzipSync(Buffer.concat(Array<Buffer>(500).fill(readFileSync(tfrecord))), { level: 0 }),
     );
     expect((await findDataset(path)).format.name).toBe("tfrecord");
+  });
+
+  test("does not take a first record whose length looks like gzip for gzip", async () => {
+    const record = Buffer.alloc(12 + 0x088b1f + 4);
+    record.writeUInt32LE(0x088b1f, 0);
+    const view = new DataView(record.buffer, record.byteOffset);
+    record.writeUInt32LE(maskedCrc32c(view, 0, 8), 8);
+    record.writeUInt32LE(maskedCrc32c(view, 12, 12 + 0x088b1f), 12 + 0x088b1f);
+    const path = place("like-gzip", record);
+    const { format, shards } = await findDataset(path);
+    expect(format.name).toBe("tfrecord");
+    expect(openShard(format, shards[0]!).count()).toBe(1);
   });
 
   test("passes over empty files to find the format, and keeps them as shards", async () => {

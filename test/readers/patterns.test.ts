@@ -104,6 +104,13 @@ describe("a spec is refused", () => {
     await expect(expandSpec("", () => true)).rejects.toMatchObject({ code: "usage" });
   });
 
+  test("never passes over a link in a directory that leads nowhere", async () => {
+    mkdirSync(join(root, "broken"));
+    symlinkSync(join(root, "gone.tar"), join(root, "broken", "a.tar"));
+    const [found] = await expandSpec(join(root, "broken"), () => true);
+    expect(found!.paths).toEqual([join(root, "broken", "a.tar")]);
+  });
+
   test("with the missing file as the position", async () => {
     const path = join(root, "a-3.tar");
     await expect(expandSpec(`${root}/a-{0..3}.tar`, () => true)).rejects.toMatchObject({ at: { source: path } });
