@@ -56,7 +56,10 @@ describe("Trainer", () => {
     const [whole] = blobs(6, 6);
     const padded = batch(6, whole!.features, { padded: 2 });
     const [part] = blobs(4, 4);
-    expect((await trainer.evaluate(source([padded])))["loss"]).toBeCloseTo((await trainer.evaluate(source([part!])))["loss"]!, 6);
+    expect((await trainer.evaluate(source([padded])))["loss"]).toBeCloseTo(
+      (await trainer.evaluate(source([part!])))["loss"]!,
+      6,
+    );
     expect((await trainer.predict(source([padded]))).shape).toEqual([4, 2]);
   });
 
@@ -89,7 +92,9 @@ describe("Trainer", () => {
       [1, 2, 8],
     ]);
     expect(text.split("\n")).toHaveLength(3);
-    expect(text).toMatch(/^epoch 1\/2 ━+ 3\/3 {2}loss \d\.\d{4} {2}acc \d\.\d{3} {2}\d+\.\d s \(\d+\.\d ms\/step, [\d,]+ smp\/s, data wait \d+%\)\n/);
+    expect(text).toMatch(
+      /^epoch 1\/2 ━+ 3\/3 {2}loss \d\.\d{4} {2}acc \d\.\d{3} {2}\d+\.\d s \(\d+\.\d ms\/step, [\d,]+ smp\/s, data wait \d+%\)\n/,
+    );
   });
 
   test("save() and load() go on as if never stopped, optimizer state included", async () => {
@@ -126,7 +131,9 @@ describe("Trainer", () => {
         loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
       });
       await other.load(path);
-      await expect(other.fit(source(blobs(8, 8)))).rejects.toThrow(/'model\/dense\/kernel' has the shape \[2, 8\], the model wants \[2, 9\]/);
+      await expect(other.fit(source(blobs(8, 8)))).rejects.toThrow(
+        /'model\/dense\/kernel' has the shape \[2, 8\], the model wants \[2, 9\]/,
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
