@@ -12,7 +12,7 @@ import { InThreadProducer } from "./in-thread.ts";
 import { resolveOptions, type LoaderOptions } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
 import { checkState, fingerprint, type LoaderState } from "./state.ts";
-import { countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
+import { countSamples, countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
 
 /** What a loader has done since it was opened. Times in milliseconds. */
 export interface LoaderStats {
@@ -123,23 +123,31 @@ export class Loader implements AsyncIterable<Batch> {
    * Iterates over one epoch, or over the rest of it after {@link load}.
    *
    * @throws {KdataError} at the place of the batch in the order: what was found when it was made; `worker` when threads die
-   *   over it; `aborted` when the signal or `close()` ends it.
+   *   over it, and at the end when the samples delivered are not those of the epoch; `aborted` when the signal or `close()`
+   *   ends it.
    * @throws {TypeError} when the loader is closed.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
     if (this.#isClosed) throw new TypeError("Cannot iterate: the loader is closed");
     checkAborted(this.#parts.signal);
     const iteration = this.#begin();
+    const expected = countSamples(this.#parts.topology, this.#cursor.samples);
+    let delivered = 0;
     let isWhole = false;
     try {
       while (iteration === this.#iteration) {
         const made = await this.#next();
-        if (iteration !== this.#iteration) break;
+        if (iteration !== this.#iteration) {
+          made?.release();
+          break;
+        }
         if (!made) {
+          checkBooks(delivered, expected);
           isWhole = true;
           break;
         }
         const batch = this.#deliver(made);
+        delivered += batch.size - batch.padded;
         yield batch;
         batch.release();
       }
@@ -206,6 +214,7 @@ export class Loader implements AsyncIterable<Batch> {
     const asked = performance.now();
     const made = await this.#producer?.next();
     this.#stats.waitMs += performance.now() - asked;
+    if (this.#isClosed || this.#parts.signal?.aborted) made?.release();
     checkAborted(this.#parts.signal);
     if (this.#isClosed) throw new KdataError("aborted", "Cannot load batch: the loader was closed");
     return made;
@@ -249,6 +258,12 @@ function* planJobs(topology: Topology, from: { epoch: number; samples: number })
     const globalStart = from.samples + step * perStep;
     yield { epoch: from.epoch, step: firstStep + step, globalStart, ...spanAt(topology, globalStart) };
   }
+}
+
+/** Holds an epoch to what was promised: a batch that is lost on its way must never pass for the end. */
+function checkBooks(delivered: number, expected: number): void {
+  if (delivered === expected) return;
+  throw new KdataError("worker", `Cannot end epoch: ${delivered} samples were delivered, not ${expected}`);
 }
 
 function checkAborted(signal: AbortSignal | undefined): void {

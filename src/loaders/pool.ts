@@ -54,10 +54,12 @@ export class WorkerPool implements BatchProducer {
   /** Those among them that have lost their worker. */
   #orphans: Task[] = [];
   #jobs: Iterator<BatchJob> | undefined;
+  /** The last job of the epoch was taken. */
+  #isLastTaken = false;
   #nextTask = 0;
   #isClosed = false;
-  /** Set while somebody waits for a batch. */
-  #wake: (() => void) | undefined;
+  /** Those who wait for something to happen: who waits for the next batch, and who did when its epoch was left. */
+  #waiting: (() => void)[] = [];
 
   constructor(settings: PoolSettings) {
     this.#settings = settings;
@@ -68,25 +70,33 @@ export class WorkerPool implements BatchProducer {
     this.#pending = [];
     this.#orphans = [];
     this.#jobs = jobs;
+    this.#isLastTaken = false;
     this.#handOut();
-    this.#wake?.();
+    this.#wake();
   }
 
   async next(): Promise<MadeBatch | undefined> {
-    this.#handOut();
-    const task = this.#pending[0];
-    while (task && !task.outcome && !task.isDropped && !this.#isClosed) await this.#somethingHappens();
-    if (!task?.outcome || task.isDropped || this.#isClosed) return undefined;
-    this.#pending.shift();
-    if ("error" in task.outcome) throw task.outcome.error;
-    this.#handOut();
-    return task.outcome.made;
+    const jobs = this.#jobs;
+    while (jobs && jobs === this.#jobs) {
+      this.#handOut();
+      const [task] = this.#pending;
+      // With nothing under way but jobs left, every slot is taken: by batches of an epoch that was left, until they are made.
+      if (!task && this.#isLastTaken) return undefined;
+      if (task?.outcome) {
+        this.#pending.shift();
+        if ("error" in task.outcome) throw task.outcome.error;
+        this.#handOut();
+        return task.outcome.made;
+      }
+      await this.#somethingHappens();
+    }
+    return undefined;
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#jobs = undefined;
-    this.#wake?.();
+    this.#wake();
     const threads = this.#threads.splice(0);
     await Promise.all(
       threads.map(({ worker }) => {
@@ -98,9 +108,12 @@ export class WorkerPool implements BatchProducer {
 
   async #somethingHappens(): Promise<void> {
     for (const { worker } of this.#threads) worker.ref();
-    await new Promise<void>((resolve) => (this.#wake = resolve));
-    this.#wake = undefined;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
     for (const { worker } of this.#threads) worker.unref();
+    for (const goOn of this.#waiting.splice(0)) goOn();
   }
 
   /** Gives jobs to workers as long as there are both, and fewer than `prefetch` batches are on their way. */
@@ -126,8 +139,12 @@ export class WorkerPool implements BatchProducer {
 
   #takeJob(): Task | undefined {
     if (this.#pending.length >= this.#settings.prefetch) return undefined;
-    const next = this.#jobs?.next();
-    if (!next || next.done === true) return undefined;
+    if (!this.#jobs || this.#isLastTaken) return undefined;
+    const next = this.#jobs.next();
+    if (next.done === true) {
+      this.#isLastTaken = true;
+      return undefined;
+    }
     const task: Task = { job: next.value, deaths: 0, outcome: undefined, isDropped: false };
     this.#pending.push(task);
     return task;
@@ -165,7 +182,7 @@ export class WorkerPool implements BatchProducer {
     worker.on("exit", (exitCode) => {
       this.#bury(thread, cause ?? `exit code ${exitCode}`);
     });
-    if (!this.#wake) worker.unref();
+    if (this.#waiting.length === 0) worker.unref();
     this.#threads.push(thread);
     return thread;
   }
@@ -188,7 +205,7 @@ export class WorkerPool implements BatchProducer {
     }
     if (task.isDropped) drop(task);
     this.#handOut();
-    this.#wake?.();
+    this.#wake();
   }
 
   #releaseOnce(thread: Thread, slot: number): () => void {
@@ -213,7 +230,7 @@ export class WorkerPool implements BatchProducer {
     }
     this.#orphans.push(...unanswered.filter(({ outcome }) => !outcome));
     this.#handOut();
-    this.#wake?.();
+    this.#wake();
   }
 }
 

@@ -41,6 +41,16 @@ export function countSteps(topology: Topology, from = 0): number {
   return topology.remainder === "drop" ? Math.floor(steps) : Math.ceil(steps);
 }
 
+/** Counts the samples that this rank gets from a position to the end of the epoch, padded ones not counted. */
+export function countSamples(topology: Topology, from = 0): number {
+  const { records, batchSize, worldSize } = topology;
+  const whole = Math.max(0, Math.floor((records - from) / (batchSize * worldSize)));
+  const samples = whole * batchSize;
+  if (countSteps(topology, from) <= whole) return samples;
+  const { size, padded } = spanAt(topology, from + whole * batchSize * worldSize);
+  return samples + size - padded;
+}
+
 /** Finds the positions of this rank in the global batch that starts at a position. */
 export function spanAt(topology: Topology, globalStart: number): Span {
   const { records, batchSize, rank, worldSize, remainder } = topology;

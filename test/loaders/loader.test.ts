@@ -6,7 +6,11 @@ import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Batch } from "../../src/core/batch.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
-import { loader, type Loader, type LoaderOptions } from "../../src/loaders/index.ts";
+import type { BatchRecipe } from "../../src/loaders/batch-maker.ts";
+import { describeDataset } from "../../src/loaders/dataset.ts";
+import { InThreadProducer } from "../../src/loaders/in-thread.ts";
+import { loader, type LoaderOptions } from "../../src/loaders/index.ts";
+import { Loader } from "../../src/loaders/loader.ts";
 import { cast, normalize, select } from "../../src/transforms/index.ts";
 import { collect, digest, keysOf, openFiles, threadCount } from "./epochs.ts";
 import { writeNpy, writeShards } from "./npy-shards.ts";
@@ -234,6 +238,29 @@ describe.each([0, 2])("with %d workers", (workers) => {
     expect((await collect(train)).map(({ epoch }) => epoch)).toEqual(Array.from({ length: 10 }, () => 2));
   });
 
+  test("iterations that were ended while they waited cost the ones after them nothing", async () => {
+    const train = await open({ workers });
+    const start = train.state();
+    for (let round = 0; round < 4; round++) {
+      const ended = Array.from({ length: 3 }, () => train[Symbol.asyncIterator]().next());
+      train.load(start);
+      expect(keysOf(await collect(train)).length).toBe(RECORDS);
+      for (const next of ended) expect(await next).toEqual({ done: true, value: undefined });
+    }
+    expect(train.stats().samples).toBe(4 * RECORDS);
+  });
+
+  test("a batch that comes after load() gives its memory back", async () => {
+    const train = await open({ workers, prefetch: 1 });
+    const start = train.state();
+    for (let round = 0; round < 4; round++) {
+      const next = train[Symbol.asyncIterator]().next();
+      train.load(start);
+      expect(await next).toEqual({ done: true, value: undefined });
+    }
+    expect(keysOf(await collect(train)).length).toBe(RECORDS);
+  });
+
   test("a batch is valid until the next one is taken, and a copy for ever", async () => {
     const seen = new Set<ArrayBufferLike>();
     const copies: Batch[] = [];
@@ -355,6 +382,23 @@ describe.each([0, 2])("with %d workers", (workers) => {
       ["v", [new Uint8Array([1, 2]), new Uint8Array([3, 4]), new Uint8Array([5, 6])]],
       ["s", ["x", "y", "z"]],
     ]);
+  });
+});
+
+test("an epoch that loses a batch on its way is a `worker` error, not a short epoch", async () => {
+  const dataset = await describeDataset(spec, {});
+  const recipe: BatchRecipe = { dataset, transforms: [], shuffle: false, seed: 0 };
+  const lossy = new InThreadProducer(recipe);
+  const begin = lossy.begin.bind(lossy);
+  lossy.begin = (jobs) => {
+    jobs.next();
+    begin(jobs);
+  };
+  const topology = { records: RECORDS, batchSize: 4, rank: 0, worldSize: 1, remainder: "short" } as const;
+  const train = new Loader({ recipe, topology, createProducer: () => lossy, signal: undefined });
+  await expect(collect(train)).rejects.toMatchObject({
+    code: "worker",
+    message: "Cannot end epoch: 33 samples were delivered, not 37",
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  countSamples,
   countSteps,
   positionAfter,
   remainders,
@@ -46,6 +47,9 @@ describe.each(remainders)("remainder %s", (remainder) => {
           expect(Math.min(batchSize, ...sizes)).toBeGreaterThanOrEqual(remainder === "short" ? 1 : batchSize);
           expect(Math.max(batchSize, ...sizes)).toBe(batchSize);
           expect(ranks.flat().every(({ size, padded }) => padded <= size)).toBe(true);
+          expect(ranks.map((spans) => spans.flatMap(positionsOf).length)).toEqual(
+            ranks.map((_, rank) => countSamples({ records, batchSize, rank, worldSize, remainder })),
+          );
         }
       }
     }
@@ -54,7 +58,12 @@ describe.each(remainders)("remainder %s", (remainder) => {
   test("goes on from every position with another batch size and other ranks", () => {
     const records = 23;
     for (let from = 0; from < records; from++) {
-      const delivered = walk(records, 3, 2, remainder, from)
+      const ranks = walk(records, 3, 2, remainder, from);
+      for (const [rank, spans] of ranks.entries()) {
+        const topology = { records, batchSize: 3, rank, worldSize: 2, remainder };
+        expect(countSamples(topology, from)).toBe(spans.flatMap(positionsOf).length);
+      }
+      const delivered = ranks
         .flat()
         .flatMap(positionsOf)
         .sort((a, b) => a - b);
