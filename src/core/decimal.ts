@@ -11,7 +11,7 @@ const decimalDigits: Partial<Record<DType, number>> = { float16: 5, bfloat16: 4,
  */
 export function shortestDecimal(value: number, dtype: DType): number {
   const digits = decimalDigits[dtype];
-  if (digits === undefined || Number.isInteger(value)) return value;
+  if (digits === undefined || Number.isSafeInteger(value)) return value;
   const exact = Number(value.toPrecision(digits));
   for (let fewer = 1; fewer < digits; fewer++) {
     const candidate = Number(value.toPrecision(fewer));
