@@ -1,6 +1,7 @@
 // Samples for people and for jq: what is small is shown, what is large is described. Not made to be read back as data.
 
-import { bytesOf, elementCount, type DType, type Tensor } from "../core/tensor.ts";
+import { shortestDecimal } from "../core/decimal.ts";
+import { bytesOf, elementCount, type Tensor } from "../core/tensor.ts";
 import { featureKind, isBytesList, type Feature, type JsonValue, type Sample } from "../core/sample.ts";
 import { crc32c } from "../readers/crc32c.ts";
 import { sniffMedia } from "./media.ts";
@@ -9,9 +10,6 @@ import { formatBytes, formatBytesRange, formatQuantity } from "./numbers.ts";
 const MAX_SHOWN_ELEMENTS = 16; // of a tensor, in JSON; a larger one is described by shape and checksum
 const MAX_PREVIEW_ELEMENTS = 4; // of a tensor, for people
 const MAX_PREVIEW_CHARACTERS = 40; // of a text, for people
-
-/** Significant digits that tell any two numbers of a dtype apart, where JavaScript would write more. */
-const decimalDigits: Partial<Record<DType, number>> = { float16: 5, bfloat16: 4, float32: 9 };
 
 /** A sample as `kdata head` prints it: the key as `__key__`, then the features in their order. */
 export type SampleJson = Readonly<Record<string, JsonValue>>;
@@ -147,18 +145,6 @@ function shortened(text: string): string {
   return characters.length > MAX_PREVIEW_CHARACTERS
     ? `${characters.slice(0, MAX_PREVIEW_CHARACTERS - 1).join("")}…`
     : text;
-}
-
-/** The shortest decimal that is the same number to as many digits as its dtype has. */
-function shortestDecimal(value: number, dtype: DType): number {
-  const digits = decimalDigits[dtype];
-  if (digits === undefined) return value;
-  const exact = Number(value.toPrecision(digits));
-  for (let fewer = 1; fewer < digits; fewer++) {
-    const candidate = Number(value.toPrecision(fewer));
-    if (dtype === "float32" ? Math.fround(candidate) === value : candidate === exact) return candidate;
-  }
-  return exact;
 }
 
 /** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */

@@ -2,15 +2,17 @@
 
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
+import { csv, tsv } from "./csv.ts";
 import type { Format } from "./format.ts";
 import { idx } from "./idx.ts";
+import { jsonl } from "./jsonl.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
 import { tfrecord } from "./tfrecord.ts";
 import { webdataset } from "./webdataset.ts";
 
 /** Every format that can be read. */
-export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, idx];
+export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, idx, jsonl, csv, tsv];
 
 /**
  * Finds a format that can be read by its name.

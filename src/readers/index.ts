@@ -1,8 +1,10 @@
 // Public exports of kdata/readers.
 
+export { csv, tsv } from "./csv.ts";
 export type { Format, Limits, ReadOptions, RecordIndex, ShardFiles, ShardReader, StrayMembers } from "./format.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";
+export { jsonl } from "./jsonl.ts";
 export { defaultLimits } from "./limits.ts";
 export { npy } from "./npy.ts";
 export { npz } from "./npz.ts";

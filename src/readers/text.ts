@@ -51,26 +51,55 @@ export function parseJson(bytes: Uint8Array, what: string, at: Position): JsonVa
  * @throws {KdataError} `shape` when it has half a surrogate pair, which UTF-8 cannot hold. `what` begins the message.
  */
 export function encodeUtf8(text: string, what: string): Uint8Array {
-  if (/\p{Surrogate}/u.test(text)) {
-    throw new KdataError("shape", `${what} has half a surrogate pair, which UTF-8 cannot hold`);
-  }
+  checkUnicode(text, what);
   return encoder.encode(text);
 }
 
 /**
- * Encodes a JSON value as UTF-8 text without spaces.
+ * Holds a string to what UTF-8 can hold.
+ *
+ * @throws {KdataError} `shape` when it has half a surrogate pair. `what` begins the message.
+ */
+export function checkUnicode(text: string, what: string): void {
+  if (/\p{Surrogate}/u.test(text)) {
+    throw new KdataError("shape", `${what} has half a surrogate pair, which UTF-8 cannot hold`);
+  }
+}
+
+/** Decodes base64 with its padding into fresh memory; `undefined` when the text is anything else. */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const decoded = Buffer.from(text, "base64");
+  // Buffer passes over what is no base64.
+  return decoded.toString("base64") === text ? new Uint8Array(decoded) : undefined;
+}
+
+/** Encodes bytes as base64 with padding. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
+
+/**
+ * Writes a JSON value as text without spaces.
  *
  * @throws {KdataError} `shape` when it holds a number that JSON text would not give back: NaN, an infinity, minus zero.
  */
-export function encodeJson(value: JsonValue, what: string): Uint8Array {
-  const text = JSON.stringify(value, (_name, part: unknown) => {
+export function jsonText(value: JsonValue, what: string): string {
+  return JSON.stringify(value, (_name, part: unknown) => {
     if (typeof part === "number" && (!Number.isFinite(part) || Object.is(part, -0))) {
       const shown = Object.is(part, -0) ? "-0" : String(part);
       throw new KdataError("shape", `${what} holds ${shown}, which JSON text cannot hold`);
     }
     return part;
   });
-  return encoder.encode(text);
+}
+
+/**
+ * Encodes a JSON value as UTF-8 text without spaces.
+ *
+ * @throws {KdataError} `shape` as {@link jsonText}.
+ */
+export function encodeJson(value: JsonValue, what: string): Uint8Array {
+  return encoder.encode(jsonText(value, what));
 }
 
 /**

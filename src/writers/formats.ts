@@ -2,13 +2,22 @@
 
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
+import { writableCsv, writableTsv } from "./csv.ts";
 import type { WritableFormat } from "./format.ts";
+import { writableJsonl } from "./jsonl.ts";
 import { writableNpy } from "./npy.ts";
 import { writableTfrecord } from "./tfrecord.ts";
 import { writableWebdataset } from "./webdataset.ts";
 
 /** Every format that can be written. */
-export const writableFormats: readonly WritableFormat[] = [writableTfrecord, writableWebdataset, writableNpy];
+export const writableFormats: readonly WritableFormat[] = [
+  writableTfrecord,
+  writableWebdataset,
+  writableNpy,
+  writableJsonl,
+  writableCsv,
+  writableTsv,
+];
 
 /**
  * Finds a format that can be written by its name.

@@ -1,7 +1,9 @@
 // Public exports of kdata/writers.
 
+export { writableCsv, writableTsv } from "./csv.ts";
 export type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 export { writableFormatByName, writableFormats } from "./formats.ts";
+export { writableJsonl } from "./jsonl.ts";
 export { writableNpy } from "./npy.ts";
 export { ShardedWriter, type Splitting } from "./sharded.ts";
 export { writableTfrecord } from "./tfrecord.ts";

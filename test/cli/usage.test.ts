@@ -63,7 +63,7 @@ test("a format that is not known is refused with the nearest name", async () => 
   const { code, stderr } = await kdata(["convert", fixture("tfrecord/rows.tfrecord"), "--to", "tfrecrod", "-o", "out"]);
   expect(code).toBe(2);
   expect(stderr).toBe(
-    'kdata: error[usage]: Cannot write format "tfrecrod": the formats are tfrecord, webdataset, npy\nhint: Did you mean tfrecord?\n',
+    'kdata: error[usage]: Cannot write format "tfrecrod": the formats are tfrecord, webdataset, npy, jsonl, csv, tsv\nhint: Did you mean tfrecord?\n',
   );
 });
 

@@ -17,6 +17,9 @@ const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> =
   npy: npyRole,
   idx: idxRole,
   webdataset: tarRole,
+  jsonl: jsonlRole,
+  csv: (bytes) => delimitedRole(bytes, ","),
+  tsv: (bytes) => delimitedRole(bytes, "\t"),
 };
 
 /** The elements, and whether they are little-endian (<) or big-endian (>), which differ in one bit. */
@@ -46,4 +49,31 @@ function tarRole(bytes: Uint8Array): (byte: number) => ByteRole {
   // Two blocks of zeros end an archive; what fills it up to 10 KB may be missing.
   const end = position + 2 * BLOCK_BYTES;
   return (byte) => (contents.has(byte) ? "unprotected" : byte >= end ? "padding" : "protected");
+}
+
+/**
+ * What stands in quotes, and all that numbers, words and arrays are made of: another character is another value. The quotes, colons,
+ * braces and line ends must be what they are. The line end of the last line may be missing.
+ */
+function jsonlRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  const text = Buffer.from(bytes).toString("latin1");
+  const free = new Set<number>();
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[-+.0-9A-Za-z,[\]]/g)) {
+    const [start, end] = token.length > 1 ? [index + 1, index + token.length - 1] : [index, index + 1];
+    for (let byte = start; byte < end; byte++) free.add(byte);
+  }
+  const end = text.trimEnd().length;
+  return (byte) => (free.has(byte) ? "unprotected" : byte >= end ? "padding" : "protected");
+}
+
+/** What stands in fields. Quotes, delimiters and line feeds must be what they are, because all rows have as many fields. */
+function delimitedRole(bytes: Uint8Array, delimiter: string): (byte: number) => ByteRole {
+  const isProtected = new Set<number>();
+  let isQuoted = false;
+  for (const [byte, code] of bytes.entries()) {
+    const character = String.fromCharCode(code);
+    if (character === '"') isQuoted = !isQuoted;
+    if (character === '"' || (!isQuoted && (character === "\n" || character === delimiter))) isProtected.add(byte);
+  }
+  return (byte) => (isProtected.has(byte) ? "protected" : "unprotected");
 }

@@ -15,6 +15,15 @@ import { findDataset, openShard } from "../../src/readers/open.ts";
 import { writableFormats, type WritableFormat, type WrittenShard } from "../../src/writers/index.ts";
 import { anyRows, anySample, plain, sampleOf } from "../writers/samples.ts";
 
+const delimitedRefusals = new RegExp(
+  [
+    /a reserved name|is a list|without features|is missing|is not in sample|, but .* in sample/,
+    /half a surrogate pair|JSON text cannot hold/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
+
 /** Why a format may refuse a sample. */
 const refusals: Readonly<Record<string, RegExp>> = {
   tfrecord: /a reserved name|half a surrogate pair|cannot hold/,
@@ -26,6 +35,9 @@ const refusals: Readonly<Record<string, RegExp>> = {
       .map(({ source }) => source)
       .join("|"),
   ),
+  csv: delimitedRefusals,
+  tsv: delimitedRefusals,
+  jsonl: /a reserved name|JSON text cannot hold/,
   npy: new RegExp(
     [
       /NPY has no array|without features|cannot be named so|is missing|is not in sample|, but .* in sample/,

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { featureKind, isBytesList, type Feature, type Sample } from "../../src/core/sample.ts";
 
 /** What the reference reader gave for a fixture: an array of samples. */
-export function expectedSamples(path: string): unknown {
-  return JSON.parse(readFileSync(`${path}.expected.json`, "utf8"));
+export function expectedSamples(path: string, suffix = "expected"): unknown {
+  return JSON.parse(readFileSync(`${path}.${suffix}.json`, "utf8"));
 }
 
 /** A sample as the reference readers' scripts write it. */
