@@ -1,6 +1,20 @@
 // Public exports of kdata/readers.
 
-export type { Format, Limits, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
+export { readColumns, type ColumnBatch } from "./columns.ts";
+export type { FeatureSelection, FeatureSpec } from "./feature-spec.ts";
+export type {
+  ColumnReader,
+  ColumnRows,
+  ColumnSpec,
+  DecodeOptions,
+  Format,
+  Limits,
+  MessageKind,
+  ReadOptions,
+  RecordIndex,
+  ShardFiles,
+  ShardReader,
+} from "./format.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";
 export { defaultLimits } from "./limits.ts";
