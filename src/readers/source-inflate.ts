@@ -64,7 +64,7 @@ class Feeding {
     this.#compression = compression;
     this.#ended = new Promise((resolve) => {
       for (const event of ["end", "close", "error"]) {
-        engine.once(event, () => {
+        engine.on(event, () => {
           this.#isEnded = true;
           resolve();
         });
@@ -81,6 +81,8 @@ class Feeding {
         this.bytes += next.value.length;
         if (!this.#isEnded) await this.#write(next.value);
         if (this.#engine.destroyed && !this.#engine.readableEnded) return;
+        // Of a chunk that it was done with, the engine leaves only what comes after the end.
+        if (this.#engine.bytesWritten < this.bytes) this.#isEnded = true;
         if (this.#isEnded) this.#refuseTrailing(next.value, start);
       }
     } catch (error) {
