@@ -104,7 +104,12 @@ function defaultOf(name: string, spec: FeatureSpec, at: Position): Feature {
     return shape.length === 0 && value ? value : values;
   }
   const result = zeros(dtype, filled);
-  for (let i = 0; i < count; i++) result.data[i] = toNumber(name, spec, elements[i], result);
+  for (let i = 0; i < count; i++) {
+    const value = toNumber(name, spec, elements[i], result);
+    result.data[i] = value;
+    // Floats are rounded; of anything else, what does not come back as it was does not fit.
+    if (!dtype.includes("float") && result.data[i] !== value) throw noDefault(name, spec, String(elements[i]));
+  }
   return result;
 }
 
@@ -123,10 +128,12 @@ function toNumber(
   element: DefaultElement | undefined,
   { data }: Tensor,
 ): number | bigint {
-  if (typeof element !== "number" && typeof element !== "bigint") {
-    throw new KdataError("usage", `Cannot read feature "${name}": a default of ${describeSpec(spec)} is no number`);
-  }
+  if (typeof element !== "number" && typeof element !== "bigint") throw noDefault(name, spec, "no number");
   return data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(element) : Number(element);
+}
+
+function noDefault(name: string, spec: FeatureSpec, given: string): KdataError {
+  return new KdataError("usage", `Cannot read feature "${name}": its default is ${given}, not ${describeSpec(spec)}`);
 }
 
 function describe(stored: Feature): string {

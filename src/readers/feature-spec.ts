@@ -71,6 +71,7 @@ function checkSpec(name: string, { dtype, shape, default: given }: FeatureSpec):
   if (dtype === "bytes" && shape.length > 1) throw refuse("has bytes of a rank other than 0 and 1");
   if (given === undefined) return;
   const elements = Array.isArray(given) ? given.length : undefined;
+  if (dtype === "float16" || dtype === "bfloat16") throw refuse("has a default, which half floats cannot have");
   if (isOpen) throw refuse("has a default, but an open feature that is missing has no elements");
   if (elements !== undefined && elements !== elementCount(sizes)) {
     throw refuse(`has a default of ${elements} elements for ${elementCount(sizes)}`);
