@@ -147,7 +147,7 @@ export class ExampleColumns {
 
   /** One Feature: one list of one packed run, or one value of bytes. */
   #decodeValue(slot: Slot, bytes: Uint8Array, view: DataView, start: number, end: number, row: number): boolean {
-    const kind = bytes[start];
+    const kind = bytes[start] ?? 0;
     const listLength = readLength(bytes, start + 1);
     const list = start + 1 + lengthBytes(listLength);
     if (listLength < 0 || list + listLength !== end || bytes[list] !== FIELD_1) return false;

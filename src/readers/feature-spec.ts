@@ -57,8 +57,9 @@ function isList(selection: FeatureSelection): selection is readonly string[] {
 }
 
 function checkSpec(name: string, { dtype, shape, default: given }: FeatureSpec): void {
-  const refuse = (reason: string): KdataError =>
-    new KdataError("usage", `Cannot read feature "${name}": its spec ${reason}`);
+  function refuse(reason: string): KdataError {
+    return new KdataError("usage", `Cannot read feature "${name}": its spec ${reason}`);
+  }
   if (dtype !== "bytes" && dtype !== "string" && !isDType(dtype)) {
     throw refuse(`has the dtype ${JSON.stringify(dtype)}, which is none`);
   }

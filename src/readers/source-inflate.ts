@@ -87,7 +87,7 @@ class Feeding {
       }
     } catch (error) {
       this.failure = error;
-      this.#engine.destroy(error instanceof Error ? error : new Error(String(error)));
+      this.#engine.destroy();
       throw error;
     }
     if (!this.#isEnded) this.#engine.end();

@@ -91,6 +91,8 @@ function rawMessage({ bytes, position, end }: Cursor): DecodedExample {
 
 function framer(source: string, limits: Limits, start: FramingStart): Framer<Frame> {
   let { record, position } = start;
+  // Records of one length mostly follow one another: then the checksum of the length is known.
+  let [knownLow, knownHigh, knownChecksum] = [-1, -1, -1];
   function fail(code: ErrorCode, reason: string, byte: number): KdataError {
     return new KdataError(code, `Cannot read tfrecord: ${reason}`, { at: { source, record, byte } });
   }
@@ -104,10 +106,16 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
       const index = window.locate(position, HEADER_BYTES);
       if (index < 0) return "more";
       const { view } = window;
-      if (view.getUint32(index + LENGTH_BYTES, true) !== maskedCrc32c(view, index, index + LENGTH_BYTES)) {
+      const low = view.getUint32(index, true);
+      const high = view.getUint32(index + 4, true);
+      if (low !== knownLow || high !== knownHigh) {
+        [knownLow, knownHigh] = [low, high];
+        knownChecksum = maskedCrc32c(view, index, index + LENGTH_BYTES);
+      }
+      if (view.getUint32(index + LENGTH_BYTES, true) !== knownChecksum) {
         throw fail("checksum", "the length checksum does not match", position);
       }
-      const length = view.getUint32(index, true) + view.getUint32(index + 4, true) * 2 ** 32;
+      const length = low + high * 2 ** 32;
       if (length > limits.recordBytes) {
         throw fail("limit", `a record of ${length} bytes exceeds the limit of ${limits.recordBytes}`, position);
       }
