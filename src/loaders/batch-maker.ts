@@ -3,6 +3,7 @@
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { startStack, type CollatedBatch } from "./collate.ts";
+import { ColumnMaker } from "./column-maker.ts";
 import { recordCount, type Dataset } from "./dataset.ts";
 import { epochOrder, type Order } from "./order.ts";
 import { RecordReader } from "./record-reader.ts";
@@ -40,6 +41,8 @@ export class BatchMaker {
   readonly #records: number;
   readonly #reader: RecordReader;
   readonly #pipeline: Pipeline;
+  /** Given up at the first batch that it cannot make. */
+  #columns: ColumnMaker | undefined;
   #order: { readonly epoch: number; readonly recordAt: Order } | undefined;
 
   /**
@@ -52,6 +55,7 @@ export class BatchMaker {
     this.#records = recordCount(recipe.dataset);
     this.#pipeline = chainTransforms(recipe.transforms.map(buildTransform), recipe.seed);
     this.#reader = new RecordReader(recipe.dataset);
+    this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
   }
 
   /**
@@ -60,6 +64,40 @@ export class BatchMaker {
    * @throws {KdataError} what a reader or a transform finds, with the position; `shape` when samples disagree.
    */
   make<M extends ArrayBufferLike>(
+    job: BatchJob,
+    allocate: (byteLength: number) => M,
+  ): CollatedBatch<M> & { readonly timings: BatchTimings } {
+    return this.#makeOfColumns(job, allocate) ?? this.#makeOfSamples(job, allocate);
+  }
+
+  /** Closes the files. */
+  close(): void {
+    this.#reader.close();
+  }
+
+  #makeOfColumns<M extends ArrayBufferLike>(
+    { epoch, start, size }: BatchJob,
+    allocate: (byteLength: number) => M,
+  ): (CollatedBatch<M> & { readonly timings: BatchTimings }) | undefined {
+    if (!this.#columns) return undefined;
+    const began = performance.now();
+    const recordAt = this.#orderOf(epoch);
+    const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#records));
+    const made = this.#columns.make(records, allocate);
+    if (!made) {
+      if (size > 1) this.#columns = undefined;
+      return undefined;
+    }
+    const { batch, readAt, transformedAt } = made;
+    const timings = {
+      readMs: readAt - began,
+      transformMs: transformedAt - readAt,
+      collateMs: performance.now() - transformedAt,
+    };
+    return { ...batch, timings };
+  }
+
+  #makeOfSamples<M extends ArrayBufferLike>(
     { epoch, start, size }: BatchJob,
     allocate: (byteLength: number) => M,
   ): CollatedBatch<M> & { readonly timings: BatchTimings } {
@@ -86,11 +124,6 @@ export class BatchMaker {
     }
     const batch = stack.finish();
     return { ...batch, timings: divide(performance.now() - began, shares) };
-  }
-
-  /** Closes the files. */
-  close(): void {
-    this.#reader.close();
   }
 
   #orderOf(epoch: number): Order {

@@ -99,7 +99,7 @@ export function viewColumns({ memory, columns }: CollatedBatch): Batch["features
 }
 
 /** Says which columns a batch of samples like this one has, and where its tensors lie. */
-function layOut(sample: Sample, rows: number): { columns: CollatedColumn[]; byteLength: number } {
+export function layOut(sample: Sample, rows: number): { columns: CollatedColumn[]; byteLength: number } {
   let byteLength = 0;
   const columns = Object.entries(sample.features).map(([name, feature]): CollatedColumn => {
     if (!isTensor(feature)) return { kind: valueKind(feature), name, values: [] };
@@ -118,7 +118,8 @@ function valueKind(feature: Exclude<Feature, Tensor>): ValueColumn["kind"] {
   return isBytesList(feature) ? "list" : "json";
 }
 
-function startFilling(column: CollatedColumn, memory: ArrayBufferLike): Filling {
+/** Views the place of a column in the memory of its batch. */
+export function startFilling(column: CollatedColumn, memory: ArrayBufferLike): Filling {
   if (column.kind !== "tensor") return { column };
   const { dtype, shape, byteOffset } = column;
   const data = viewElements(dtype, memory, byteOffset, elementCount(shape));

@@ -2,7 +2,7 @@
 // data and shared memory, so that workers need no scan of their own.
 
 import { findDataset, openShard } from "../readers/open.ts";
-import type { Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
+import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
 
 /** What workers need to read any record of a data set. Can cross a thread. */
 export interface Dataset {
@@ -14,10 +14,11 @@ export interface Dataset {
   /** For each shard, where its records lie; `undefined` where that is found by arithmetic. */
   readonly indexes: readonly (RecordIndex | undefined)[];
   readonly limits: Partial<Limits>;
+  readonly decoding: DecodeOptions;
 }
 
 /** How a data set is found. */
-export interface DatasetOptions {
+export interface DatasetOptions extends DecodeOptions {
   /** The format's name. Found by content if left out. */
   readonly format?: string;
   readonly limits?: Partial<Limits>;
@@ -31,12 +32,13 @@ export interface DatasetOptions {
  */
 export async function describeDataset(
   spec: string | readonly string[],
-  { format: formatName, limits = {} }: DatasetOptions,
+  { format: formatName, limits = {}, features, message }: DatasetOptions,
 ): Promise<Dataset> {
+  const decoding = { ...(features && { features }), ...(message && { message }) };
   const { format, shards } = await findDataset(spec, formatName === undefined ? {} : { format: formatName });
   const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
   const indexes = shards.map((shard, number) => {
-    const reader = openShard(format, shard, { limits });
+    const reader = openShard(format, shard, { ...decoding, limits });
     try {
       const index = reader.index();
       starts[number + 1] = (starts[number] ?? 0) + reader.count();
@@ -45,7 +47,7 @@ export async function describeDataset(
       reader.close();
     }
   });
-  return { format: format.name, shards, starts, indexes, limits };
+  return { format: format.name, shards, starts, indexes, limits, decoding };
 }
 
 /** Counts the records of a data set. */

@@ -2,13 +2,13 @@
 
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
-import type { Limits } from "../readers/format.ts";
+import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import type { LoaderState } from "./state.ts";
 import { remainders, type Remainder } from "./topology.ts";
 
 /** How a data set is loaded. */
-export interface LoaderOptions {
+export interface LoaderOptions extends DecodeOptions {
   /** Samples of one batch, on each rank. */
   readonly batchSize: number;
   /** Applied to each sample, in order. */
@@ -43,7 +43,7 @@ export interface LoaderOptions {
 
 /** Options with their defaults filled in. */
 export type ResolvedOptions = LoaderOptions &
-  Required<Omit<LoaderOptions, "prefetch" | "format" | "limits" | "signal" | "state">>;
+  Required<Omit<LoaderOptions, "prefetch" | "format" | "limits" | "signal" | "state" | keyof DecodeOptions>>;
 
 const defaults = {
   transforms: [],
@@ -67,6 +67,8 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
   worldSize: true,
   format: true,
   limits: true,
+  features: true,
+  message: true,
   signal: true,
   state: true,
 };

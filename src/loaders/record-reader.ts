@@ -1,7 +1,7 @@
 // Any record of a data set by its number, through a bounded number of open shards.
 
 import type { Sample } from "../core/sample.ts";
-import type { ShardReader } from "../readers/format.ts";
+import type { ColumnReader, ColumnRows, ColumnSpec, ShardReader } from "../readers/format.ts";
 import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
 import { shardOf, type Dataset } from "./dataset.ts";
@@ -14,6 +14,8 @@ export class RecordReader {
   readonly #dataset: Dataset;
   /** By shard number, the one used last at the end. */
   readonly #open = new Map<number, ShardReader>();
+  /** Those of shards that are open, for the columns of the first call. */
+  readonly #columns = new WeakMap<ShardReader, ColumnReader>();
   #last: { readonly shard: number; readonly reader: ShardReader } | undefined;
 
   constructor(dataset: Dataset) {
@@ -31,11 +33,48 @@ export class RecordReader {
     return this.#last.reader.read(record - (this.#dataset.starts[shard] ?? 0));
   }
 
+  /** Says whether the shard of a record reads these columns by itself, without a sample for each row. */
+  hasColumns(record: number, columns: readonly ColumnSpec[]): boolean {
+    return this.#columnReader(shardOf(this.#dataset, record), columns) !== undefined;
+  }
+
+  /**
+   * Reads records into the rows from the first one on. Says whether all of them have exactly these columns, which must be the same
+   * at every call; if not, the rows are undefined.
+   *
+   * @throws {KdataError} as {@link read} does.
+   */
+  readRows(records: Float64Array, columns: readonly ColumnSpec[], into: ColumnRows): boolean {
+    const { starts } = this.#dataset;
+    for (let row = 0; row < records.length;) {
+      const shard = shardOf(this.#dataset, records[row] as number);
+      const first = starts[shard] ?? 0;
+      const last = (starts[shard + 1] ?? 0) - 1;
+      let end = row + 1;
+      while (end < records.length && (records[end] as number) >= first && (records[end] as number) <= last) end++;
+      const part = records.subarray(row, end).map((record) => record - first);
+      const reader = this.#columnReader(shard, columns);
+      if (!reader || reader.read(part, into, row) < part.length) return false;
+      row = end;
+    }
+    return true;
+  }
+
   /** Closes every open shard. */
   close(): void {
     this.#last = undefined;
     for (const reader of this.#open.values()) reader.close();
     this.#open.clear();
+  }
+
+  #columnReader(shard: number, columns: readonly ColumnSpec[]): ColumnReader | undefined {
+    const reader = this.#reader(shard);
+    let found = this.#columns.get(reader);
+    if (!found) {
+      found = reader.columns?.(columns);
+      if (found) this.#columns.set(reader, found);
+    }
+    return found;
   }
 
   #reader(shard: number): ShardReader {
@@ -51,10 +90,10 @@ export class RecordReader {
   }
 
   #openShard(shard: number): ShardReader {
-    const { format, shards, indexes, limits } = this.#dataset;
+    const { format, shards, indexes, limits, decoding } = this.#dataset;
     const files = shards[shard];
     if (!files) throw new RangeError(`Cannot open shard ${shard}: there are ${shards.length}`);
     const index = indexes[shard];
-    return openShard(formatByName(format), files, index ? { limits, index } : { limits });
+    return openShard(formatByName(format), files, { ...decoding, limits, ...(index && { index }) });
   }
 }

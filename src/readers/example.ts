@@ -7,6 +7,7 @@ import { emptyFeatures, type Feature, type Features } from "../core/sample.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { Arena } from "./arena.ts";
 import { applyNote, KEY_NAME, parseNotes, SCHEMA_NAME, type FeatureNote } from "./feature-notes.ts";
+import type { WantedFeatures } from "./feature-spec.ts";
 import {
   readLength,
   readTag,
@@ -49,6 +50,9 @@ export interface DecodedExample {
  * of the decoder's memory: both are valid until the next call.
  */
 export class ExampleDecoder {
+  readonly #wanted: WantedFeatures | undefined;
+  /** Where each feature has a spec, that says more than any note. */
+  readonly #takesNotes: boolean;
   readonly #arena = new Arena();
   readonly #names: { readonly bytes: Uint8Array; readonly name: string }[] = [];
   #notesText = new Uint8Array(0);
@@ -56,6 +60,12 @@ export class ExampleDecoder {
   /** Parts of the cursor's bytes: the values of one map entry, and the elements of its list. */
   readonly #values = new Ranges();
   readonly #runs = new Ranges();
+
+  /** With `wanted` the other features are passed over without being decoded, and a spec stands for the notes of its feature. */
+  constructor(wanted?: WantedFeatures) {
+    this.#wanted = wanted;
+    this.#takesNotes = wanted === undefined || [...wanted.values()].includes(undefined);
+  }
 
   /**
    * Decodes the message from `cursor.position` to `cursor.end`.
@@ -74,11 +84,19 @@ export class ExampleDecoder {
       else this.#decodeFeatures(cursor, found);
       cursor.end = end;
     }
-    if (found.notes !== undefined) this.#applyNotes(found.features, reservedBytes(SCHEMA_NAME, found.notes, at), at);
+    if (found.notes !== undefined && this.#takesNotes)
+      this.#applyNotes(found.features, reservedBytes(SCHEMA_NAME, found.notes, at), at);
     const { features, key } = found;
     if (key === undefined) return { key, features };
     const text = reservedBytes(KEY_NAME, key, at);
     return { key: decodeUtf8(text, `Cannot read tfrecord: ${KEY_NAME}`, at), features };
+  }
+
+  /** Decodes one Feature, which lies somewhere in a message that was decoded last. The memory is that of its features. */
+  decodeFeature(cursor: Cursor, start: number, end: number): Feature {
+    this.#values.clear();
+    this.#values.add(start, end);
+    return this.#decodeFeature(cursor);
   }
 
   /** One `Features` message; a second one in the same Example adds to the first. */
@@ -116,10 +134,9 @@ export class ExampleDecoder {
       }
     }
     const name = this.#nameAt(cursor, nameStart, nameEnd, found.entries++);
-    const feature = this.#decodeFeature(cursor);
-    if (name === KEY_NAME) found.key = feature;
-    else if (name === SCHEMA_NAME) found.notes = feature;
-    else found.features[name] = feature;
+    if (name === KEY_NAME) found.key = this.#decodeFeature(cursor);
+    else if (name === SCHEMA_NAME) found.notes = this.#decodeFeature(cursor);
+    else if (this.#wanted === undefined || this.#wanted.has(name)) found.features[name] = this.#decodeFeature(cursor);
     cursor.position = end;
   }
 
@@ -196,6 +213,7 @@ export class ExampleDecoder {
       this.#notesText = text.slice();
     }
     for (const [name, note] of this.#notes) {
+      if (this.#wanted && (!this.#wanted.has(name) || this.#wanted.get(name))) continue;
       const stored = features[name];
       if (stored === undefined) {
         throw new KdataError("format", `Cannot read tfrecord: ${SCHEMA_NAME} names "${name}", which is not there`, {
@@ -217,7 +235,7 @@ interface Found {
 }
 
 /** Reads the length of a submessage, makes its end the cursor's and returns it. */
-function enter(cursor: Cursor): number {
+export function enter(cursor: Cursor): number {
   const length = readLength(cursor);
   return (cursor.end = cursor.position + length);
 }

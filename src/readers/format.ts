@@ -1,6 +1,8 @@
 // What a storage format is to the rest of kdata. Shared code asks a format for what it can do and never for its name.
 
 import type { Sample } from "../core/sample.ts";
+import type { DType, TensorData } from "../core/tensor.ts";
+import type { FeatureSelection } from "./feature-spec.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
 
 /** Where each record of a framed shard lies, in shared memory so that workers need no scan of their own. */
@@ -25,14 +27,61 @@ export interface Limits {
 
 /** What becomes of the files in a tar archive whose names have no extension, so that they are of no sample. */
 export type StrayMembers = "refuse" | "skip";
+/** What the payload of a record is, where a format frames payloads of several kinds. */
+export type MessageKind = "example" | "sequence-example" | "raw";
+
+/** How records are decoded, in a format that has a choice ({@link Format.decoding}). Plain data, which can cross a thread. */
+export interface DecodeOptions {
+  /** Which features to read: names, or what each one must be. The others are passed over without being decoded. */
+  readonly features?: FeatureSelection;
+  /** What each record holds. Nothing in the bytes tells them apart. Default `example`. */
+  readonly message?: MessageKind;
+}
 
 /** How shards are read. */
-export interface ReadOptions {
+export interface ReadOptions extends DecodeOptions {
   readonly limits?: Partial<Limits>;
   /** `skip` passes over such files, as webdataset does, and their content is lost. Default `refuse`: the first one is an error. */
   readonly strayMembers?: StrayMembers;
   /** An index made earlier by {@link ShardReader.index}: spares the scan. */
   readonly index?: RecordIndex;
+}
+
+/** A feature that is a tensor of one dtype and shape in every record. */
+export interface ColumnSpec {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Of one record. */
+  readonly shape: readonly number[];
+}
+
+/** Rows to be filled: for each column the elements of all rows, row-major, and the keys of the rows if they are wanted. */
+export interface ColumnRows {
+  readonly columns: readonly TensorData[];
+  /** The key of each row is added at the end. */
+  readonly keys?: string[];
+}
+
+/**
+ * Reads records into rows of the caller's memory, without a sample for each. What it gives is bit for bit what
+ * {@link ShardReader.read} gives, with all its checks.
+ */
+export interface ColumnReader {
+  /**
+   * Reads `records[0]`, `records[1]`, ... into the rows from `row` on, up to the first record whose sample has not exactly these
+   * columns, and says how many were read.
+   *
+   * @throws {RangeError} when there is no such record.
+   * @throws {KdataError} with the position when a record is damaged.
+   */
+  read(records: ArrayLike<number>, into: ColumnRows, row: number): number;
+  /**
+   * Reads on in order, without an index: at most `count` records into the rows from `row` on. Says how many were read: fewer only
+   * at the end of the shard.
+   *
+   * @throws {KdataError} `shape` when a record's sample has not exactly these columns; with the position when it is damaged.
+   */
+  next(into: ColumnRows, row: number, count: number): number;
 }
 
 /** The files that hold one shard: one file for most formats, one for each feature for arrays. */
@@ -67,6 +116,8 @@ export interface ShardReader {
   samples(): Iterable<Sample>;
   /** The index of a framed format; `undefined` where records are found by arithmetic. */
   index(): RecordIndex | undefined;
+  /** Makes a reader of columns. A format that reads samples as fast leaves it out, or gives `undefined`. */
+  columns?(columns: readonly ColumnSpec[]): ColumnReader | undefined;
   close(): void;
 }
 
@@ -80,6 +131,8 @@ export interface Format {
   readonly extensions: readonly string[];
   /** Says whether these first bytes of a file (at most 4,096, decompressed) are of this format. */
   detect(head: Uint8Array): boolean;
+  /** The options of {@link DecodeOptions} that it honours. The others are refused. Without it: none. */
+  readonly decoding?: readonly (keyof DecodeOptions)[];
   /** Says which files together are one shard. Without it every file is a shard of its own. */
   group?(paths: readonly string[]): ShardFiles[];
   /** Opens one shard over its files, in the order of {@link ShardFiles.paths}. Takes ownership: `close()` closes the sources. */

@@ -4,7 +4,15 @@
 
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
-import type { Limits, ReadOptions, RecordIndex, ShardReader } from "./format.ts";
+import type {
+  ColumnReader,
+  ColumnSpec,
+  DecodeOptions,
+  Limits,
+  ReadOptions,
+  RecordIndex,
+  ShardReader,
+} from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
 import { SourceWindow, StreamWindow, type Window } from "./window.ts";
@@ -49,12 +57,15 @@ export interface Framing<F extends Frame> {
    * valid until the next call.
    */
   decode(frame: F, window: Window, index: number): Sample;
+  /** Makes a reader of columns over the source, for {@link ShardReader.columns}. */
+  columns?(columns: readonly ColumnSpec[], source: SeekableSource, index: () => RecordIndex): ColumnReader;
 }
 
 /** A framed format: how a shard of this name is framed and decoded. */
-export type FramedFormat<F extends Frame> = (source: string, limits: Limits) => Framing<F>;
+export type FramedFormat<F extends Frame> = (source: string, limits: Limits, decoding: DecodeOptions) => Framing<F>;
 
-const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
+/** Where framing begins that needs no index. */
+export const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
 
 /** Opens a shard of a framed format. The reader owns the source. */
 export function openFramed<F extends Frame>(
@@ -71,7 +82,7 @@ export async function* streamFramed<F extends Frame>(
   source: StreamSource,
   options: ReadOptions = {},
 ): AsyncGenerator<Sample> {
-  const framing = format(source.name, resolveLimits(options.limits));
+  const framing = format(source.name, resolveLimits(options.limits), options);
   const framer = framing.framer(SOURCE_START);
   const window = new StreamWindow(source);
   try {
@@ -105,7 +116,7 @@ class FramedReader<F extends Frame> implements ShardReader {
   constructor(format: FramedFormat<F>, source: SeekableSource, options: ReadOptions) {
     this.source = source.name;
     this.#source = source;
-    this.#framing = format(source.name, resolveLimits(options.limits));
+    this.#framing = format(source.name, resolveLimits(options.limits), options);
     this.#index = options.index;
   }
 
@@ -147,6 +158,10 @@ class FramedReader<F extends Frame> implements ShardReader {
     }
   }
 
+  columns(columns: readonly ColumnSpec[]): ColumnReader | undefined {
+    return this.#framing.columns?.(columns, this.#source, () => this.index());
+  }
+
   close(): void {
     this.#source.close();
   }
@@ -182,7 +197,8 @@ function refuseCut(frame: Frame, window: Window, source: string): void {
   throw new KdataError("truncated", reason, { at });
 }
 
-function staleIndex(source: string, record: number, byte: number): KdataError {
+/** The error for a record that is not where the index says it is. */
+export function staleIndex(source: string, record: number, byte: number): KdataError {
   const hint = "Make the index anew: the file has changed since.";
   return new KdataError("state", "Cannot read record: the index does not fit the file", {
     at: { source, record, byte },

@@ -1,7 +1,22 @@
 // Public exports of kdata/readers.
 
 export { csv, tsv } from "./csv.ts";
-export type { Format, Limits, ReadOptions, RecordIndex, ShardFiles, ShardReader, StrayMembers } from "./format.ts";
+export { readColumns, type ColumnBatch } from "./columns.ts";
+export type { FeatureSelection, FeatureSpec } from "./feature-spec.ts";
+export type {
+  ColumnReader,
+  ColumnRows,
+  ColumnSpec,
+  DecodeOptions,
+  Format,
+  Limits,
+  MessageKind,
+  ReadOptions,
+  RecordIndex,
+  ShardFiles,
+  ShardReader,
+  StrayMembers,
+} from "./format.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";
 export { jsonl } from "./jsonl.ts";

@@ -1,14 +1,14 @@
 // From a spec to samples: which files, which format, and the reader over them.
 
-import { constants, gunzipSync } from "node:zlib";
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
-import type { Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
+import { compressionOf, inflateHead, inflateSource, type Compression } from "./compression.ts";
+import type { DecodeOptions, Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
 import { formatByName, formats } from "./formats.ts";
 import { resolveLimits } from "./limits.ts";
 import { expandSpec, type FoundFiles } from "./patterns.ts";
 import { FileSource } from "./source-file.ts";
-import { gunzipSource, isGzip } from "./source-memory.ts";
+import { inflateStream } from "./source-inflate.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
 
 /** What formats are detected by: the first bytes of a file, decompressed. */
@@ -41,19 +41,21 @@ export async function findDataset(
 }
 
 /**
- * Opens a shard for reading. Files that are compressed with gzip are inflated into memory first.
+ * Opens a shard for reading. Files that are compressed with gzip or zlib are inflated into memory first.
  *
- * @throws {KdataError} `input` when a file cannot be read, `limit` when a file inflates to more than `limits.inflatedBytes`, and
+ * @throws {KdataError} `input` when a file cannot be read, `usage` when an option means nothing to the format, `limit` when a file inflates to more than `limits.inflatedBytes`, and
  *   what the format finds wrong with a header. No file stays open then.
  */
 export function openShard(format: Format, shard: ShardFiles, options: ReadOptions = {}): ShardReader {
+  refuseUnknownOptions(format, options);
   const limits = resolveLimits(options.limits);
   const sources: SeekableSource[] = [];
   try {
     for (const path of shard.paths) {
       const file = new FileSource(path);
       sources.push(file);
-      if (isCompressed(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
+      const compression = compressionOfFile(readHead(file));
+      if (compression) sources[sources.length - 1] = inflateSource(file, compression, limits);
     }
     return format.open(sources, options);
   } catch (error) {
@@ -63,24 +65,30 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
 }
 
 /**
- * Reads samples from a source that cannot seek, whose format is given or detected by its first bytes.
+ * Reads samples from a source that cannot seek, whose format is given or detected by its first bytes. A stream of gzip or zlib is
+ * inflated as it arrives.
  *
  * The samples are views until the next one is taken.
  *
- * @throws {KdataError} `format` when the content is of no known format, `unsupported` when the format needs to seek or the
- *   stream is compressed, `usage` when `options.format` is none. The stream is let go then.
+ * @throws {KdataError} `format` when the content is of no known format, `unsupported` when the format needs to seek,
+ *   `usage` when `options.format` is none or an option means nothing to the format. The stream is let go then.
  */
 export async function openStream(
   source: StreamSource,
   options: ReadOptions & { readonly format?: string } = {},
 ): Promise<{ format: Format; samples: AsyncIterable<Sample> }> {
-  const chunks = source.chunks[Symbol.asyncIterator]();
+  let chunks = source.chunks[Symbol.asyncIterator]();
   try {
     const given = options.format === undefined ? undefined : formatByName(options.format);
-    const { head, pieces } = await peek(chunks);
-    if (isCompressed(head))
-      throw refuseStream("the stream is compressed with gzip", source, "Pipe it through gunzip first.");
+    let { head, pieces } = await peek(chunks);
+    const compression = compressionOfFile(head);
+    if (compression) {
+      const whole: StreamSource = { ...source, chunks: resume(pieces, chunks) };
+      chunks = inflateStream(whole, compression).chunks[Symbol.asyncIterator]();
+      ({ head, pieces } = await peek(chunks));
+    }
     const format = given ?? detect(head, source.name);
+    refuseUnknownOptions(format, options);
     if (!format.stream) {
       throw refuseStream(`${format.title} needs to seek, which a stream cannot`, source, "Save it to a file first.");
     }
@@ -101,7 +109,7 @@ function detectFiles(paths: readonly string[]): Format {
   for (const path of paths) {
     const file = new FileSource(path);
     try {
-      if (file.size > 0) return detect(inflateHead(readHead(file), path), path);
+      if (file.size > 0) return detect(plainHead(readHead(file), path), path);
     } finally {
       file.close();
     }
@@ -153,16 +161,20 @@ function readHead(source: SeekableSource): Uint8Array {
 }
 
 /** The length of a first TFRecord can look like the magic of gzip; its checksum tells. */
-function isCompressed(head: Uint8Array): boolean {
-  return isGzip(head) && !formats.some((format) => format.detect(head));
+function compressionOfFile(head: Uint8Array): Compression | undefined {
+  return formats.some((format) => format.detect(head)) ? undefined : compressionOf(head);
 }
 
-function inflateHead(head: Uint8Array, source: string): Uint8Array {
-  if (!isCompressed(head)) return head;
-  try {
-    return gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES);
-  } catch (cause) {
-    throw new KdataError("format", "Cannot inflate gzip: its first bytes are damaged", { at: { source }, cause });
+function plainHead(head: Uint8Array, source: string): Uint8Array {
+  const compression = compressionOfFile(head);
+  return compression ? inflateHead(head, compression, source).subarray(0, HEAD_BYTES) : head;
+}
+
+/** An option that changes nothing would be taken for one that does. */
+function refuseUnknownOptions(format: Format, options: DecodeOptions): void {
+  for (const name of ["features", "message"] as const) {
+    if (options[name] === undefined || format.decoding?.includes(name)) continue;
+    throw new KdataError("usage", `Cannot read ${format.title}: the option '${name}' means nothing to it`);
   }
 }
 

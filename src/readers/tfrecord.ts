@@ -1,20 +1,29 @@
-// TFRecord files of tf.train.Example messages: the length as a 64-bit little-endian number and its masked CRC-32C, the message
+// TFRecord files of tf.train.Example and other messages: the length as a 64-bit little-endian number and its masked CRC-32C, the message
 // and its masked CRC-32C. https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 
 import { KdataError, type ErrorCode } from "../core/errors.ts";
-import { defaultKey } from "../core/sample.ts";
+import { defaultKey, emptyFeatures } from "../core/sample.ts";
 import { maskedCrc32c } from "./crc32c.ts";
-import { ExampleDecoder } from "./example.ts";
-import type { Format, Limits } from "./format.ts";
+import { ExampleColumns } from "./example-columns.ts";
+import { applySpecs } from "./example-spec.ts";
+import { ExampleDecoder, type DecodedExample } from "./example.ts";
+import { resolveFeatures, type WantedFeatures } from "./feature-spec.ts";
+import type { ColumnSpec, DecodeOptions, Format, Limits, MessageKind } from "./format.ts";
+import { FramedColumns, type RowDecoder } from "./framed-columns.ts";
 import { openFramed, streamFramed, type Frame, type Framer, type Framing, type FramingStart } from "./framed.ts";
+import type { Cursor } from "./protobuf.ts";
+import { SequenceExampleDecoder } from "./sequence-example.ts";
 
 /** The length and its checksum. */
 const LENGTH_BYTES = 8;
 const CHECKSUM_BYTES = 4;
 const HEADER_BYTES = LENGTH_BYTES + CHECKSUM_BYTES;
 
+/** The feature of a record that is read as it is. */
+const RAW_NAME = "record";
+
 /**
- * TFRecord files of tf.train.Example messages, not compressed.
+ * TFRecord files of tf.train.Example messages, of tf.train.SequenceExample messages, or of any bytes.
  *
  * Both checksums of a record are verified whenever it is read; counting and indexing verify the one of the length. Features
  * are as `ExampleDecoder` says; the key is the default one unless the record has a `__key__`. An empty file is a shard without
@@ -24,6 +33,7 @@ export const tfrecord: Format = {
   name: "tfrecord",
   title: "TFRecord (tf.train.Example)",
   extensions: ["tfrecord", "tfrecords"],
+  decoding: ["features", "message"],
   detect(head) {
     if (head.length < HEADER_BYTES) return false;
     const view = new DataView(head.buffer, head.byteOffset, HEADER_BYTES);
@@ -36,12 +46,53 @@ export const tfrecord: Format = {
   stream: (source, options) => streamFramed(framing, source, options),
 };
 
-function framing(source: string, limits: Limits): Framing<Frame> {
-  return { framer: (start) => framer(source, limits, start), decode: decoder(source) };
+function framing(source: string, limits: Limits, decoding: DecodeOptions): Framing<Frame> {
+  const { features, message = "example" } = decoding;
+  const wanted = features === undefined ? undefined : resolveFeatures(features);
+  const keyStem = defaultKey({ source, record: 0 }).slice(0, -1);
+  const framing: Framing<Frame> = {
+    framer: (start) => framer(source, limits, start),
+    decode: decoder(source, keyStem, messageDecoder(message, wanted), wanted),
+  };
+  if (message !== "example") return framing;
+  return {
+    ...framing,
+    columns(columns, seekable, index) {
+      return new FramedColumns(columns, seekable, framing, rowDecoder(source, keyStem, columns, wanted), index);
+    },
+  };
+}
+
+function messageDecoder(message: MessageKind, wanted: WantedFeatures | undefined): (cursor: Cursor) => DecodedExample {
+  switch (message) {
+    case "example": {
+      const examples = new ExampleDecoder(wanted);
+      return (cursor) => examples.decode(cursor);
+    }
+    case "sequence-example": {
+      const sequences = new SequenceExampleDecoder(wanted);
+      return (cursor) => sequences.decode(cursor);
+    }
+    case "raw":
+      return rawMessage;
+    default: {
+      const given: string = message;
+      const reason = `there is no message '${given}', only example, sequence-example and raw`;
+      throw new KdataError("usage", `Cannot read tfrecord: ${reason}`);
+    }
+  }
+}
+
+function rawMessage({ bytes, position, end }: Cursor): DecodedExample {
+  const features = emptyFeatures();
+  features[RAW_NAME] = bytes.subarray(position, end);
+  return { key: undefined, features };
 }
 
 function framer(source: string, limits: Limits, start: FramingStart): Framer<Frame> {
   let { record, position } = start;
+  // Records of one length mostly follow one another: then the checksum of the length is known.
+  let [knownLow, knownHigh, knownChecksum] = [-1, -1, -1];
   function fail(code: ErrorCode, reason: string, byte: number): KdataError {
     return new KdataError(code, `Cannot read tfrecord: ${reason}`, { at: { source, record, byte } });
   }
@@ -55,10 +106,16 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
       const index = window.locate(position, HEADER_BYTES);
       if (index < 0) return "more";
       const { view } = window;
-      if (view.getUint32(index + LENGTH_BYTES, true) !== maskedCrc32c(view, index, index + LENGTH_BYTES)) {
+      const low = view.getUint32(index, true);
+      const high = view.getUint32(index + 4, true);
+      if (low !== knownLow || high !== knownHigh) {
+        [knownLow, knownHigh] = [low, high];
+        knownChecksum = maskedCrc32c(view, index, index + LENGTH_BYTES);
+      }
+      if (view.getUint32(index + LENGTH_BYTES, true) !== knownChecksum) {
         throw fail("checksum", "the length checksum does not match", position);
       }
-      const length = view.getUint32(index, true) + view.getUint32(index + 4, true) * 2 ** 32;
+      const length = low + high * 2 ** 32;
       if (length > limits.recordBytes) {
         throw fail("limit", `a record of ${length} bytes exceeds the limit of ${limits.recordBytes}`, position);
       }
@@ -72,26 +129,51 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
   };
 }
 
-function decoder(source: string): Framing<Frame>["decode"] {
-  const messages = new ExampleDecoder();
-  const keyStem = defaultKey({ source, record: 0 }).slice(0, -1);
+function decoder(
+  source: string,
+  keyStem: string,
+  decodeMessage: (cursor: Cursor) => DecodedExample,
+  wanted: WantedFeatures | undefined,
+): Framing<Frame>["decode"] {
   return ({ record, start, end }, { bytes, view }, index) => {
-    const messageAt = index + HEADER_BYTES;
+    const position = index + HEADER_BYTES;
     const messageEnd = index + end - start - CHECKSUM_BYTES;
-    if (view.getUint32(messageEnd, true) !== maskedCrc32c(view, messageAt, messageEnd)) {
-      const at = { source, record, byte: start + HEADER_BYTES };
-      throw new KdataError("checksum", "Cannot read tfrecord: the data checksum does not match", { at });
-    }
+    verifyData(view, position, messageEnd, source, record, start);
     const origin = start - index;
-    const { key, features } = messages.decode({
-      bytes,
-      view,
-      position: messageAt,
-      end: messageEnd,
-      source,
-      record,
-      origin,
-    });
-    return { key: key ?? `${keyStem}${record}`, origin: { source, record }, features };
+    const { key, features } = decodeMessage({ bytes, view, position, end: messageEnd, source, record, origin });
+    return {
+      key: key ?? `${keyStem}${record}`,
+      origin: { source, record },
+      features: wanted ? applySpecs(features, wanted, { source, record, byte: start + HEADER_BYTES }) : features,
+    };
   };
+}
+
+function rowDecoder(
+  source: string,
+  keyStem: string,
+  columns: readonly ColumnSpec[],
+  wanted: WantedFeatures | undefined,
+): RowDecoder<Frame> {
+  const messages = new ExampleColumns(columns, wanted);
+  return {
+    into(rows) {
+      messages.into(rows);
+    },
+    decode({ record, start, end }, { bytes, view }, index, row, wantsKey) {
+      const messageAt = index + HEADER_BYTES;
+      const messageEnd = index + end - start - CHECKSUM_BYTES;
+      verifyData(view, messageAt, messageEnd, source, record, start);
+      if (!messages.decode(bytes, view, messageAt, messageEnd, row)) return undefined;
+      if (!messages.hasKey) return wantsKey ? `${keyStem}${record}` : "";
+      return messages.key(bytes, { source, record, byte: start + HEADER_BYTES });
+    },
+  };
+}
+
+/** `start` is where the record starts in the source, for messages. */
+function verifyData(view: DataView, at: number, end: number, source: string, record: number, start: number): void {
+  if (view.getUint32(end, true) === maskedCrc32c(view, at, end)) return;
+  const position = { source, record, byte: start + HEADER_BYTES };
+  throw new KdataError("checksum", "Cannot read tfrecord: the data checksum does not match", { at: position });
 }

@@ -7,11 +7,12 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { KdataError } from "../../src/core/errors.ts";
 import { RandomStream, deriveKey } from "../../src/core/random.ts";
+import { compressionOf, inflateSource } from "../../src/readers/compression.ts";
 import type { Format, ShardFiles } from "../../src/readers/format.ts";
 import { formatByName, formats } from "../../src/readers/formats.ts";
 import { defaultLimits } from "../../src/readers/limits.ts";
 import { findDataset, openShard, openStream } from "../../src/readers/open.ts";
-import { MemorySource, gunzipSource, isGzip } from "../../src/readers/source-memory.ts";
+import { MemorySource } from "../../src/readers/source-memory.ts";
 import { describeSample, expectedSamples } from "../readers/expected.ts";
 import { readStream } from "../readers/shards.ts";
 import { byteRole } from "./byte-role.ts";
@@ -162,7 +163,8 @@ async function fixturesOf(format: Format): Promise<Fixture[]> {
 function readAll(format: Format, shard: ShardFiles, contents: Contents): unknown[] {
   const sources = contents.map((bytes, file) => {
     const source = new MemorySource(shard.paths[file]!, bytes);
-    return isGzip(bytes) ? gunzipSource(source, defaultLimits) : source;
+    const compression = compressionOf(bytes.subarray(0, 4096));
+    return compression ? inflateSource(source, compression, defaultLimits) : source;
   });
   return Array.from(format.open(sources).samples(), describeSample);
 }

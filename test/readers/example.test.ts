@@ -1,10 +1,10 @@
 import fc from "fast-check";
-import protobuf from "protobufjs";
 import { expect, test } from "vitest";
 import { defaultKey, type Feature, type Features, type JsonValue, type Sample } from "../../src/core/sample.ts";
 import { dtypes, tensor, zeros, type DType, type Tensor } from "../../src/core/tensor.ts";
 import { ExampleDecoder } from "../../src/readers/example.ts";
 import { planExample, writeExample } from "../../src/readers/example-encoder.ts";
+import { exampleType } from "./example-type.ts";
 import { describeSample } from "./expected.ts";
 import { errorOf } from "./shards.ts";
 
@@ -232,28 +232,4 @@ function tensorOfBytes(dtype: DType, shape: readonly number[], bytes: Iterator<n
   const memory = new Uint8Array(result.data.buffer);
   for (let i = 0; i < memory.length; i++) memory[i] = (bytes.next().value as number) & (dtype === "bool" ? 1 : 0xff);
   return result;
-}
-
-function exampleType(packed: boolean): protobuf.Type {
-  const list = (type: string): protobuf.IType => ({
-    fields: { value: { rule: "repeated", type, id: 1, options: { packed } } },
-  });
-  const root = protobuf.Root.fromJSON({
-    nested: {
-      BytesList: list("bytes"),
-      FloatList: list("float"),
-      Int64List: list("int64"),
-      Feature: {
-        oneofs: { kind: { oneof: ["bytesList", "floatList", "int64List"] } },
-        fields: {
-          bytesList: { type: "BytesList", id: 1 },
-          floatList: { type: "FloatList", id: 2 },
-          int64List: { type: "Int64List", id: 3 },
-        },
-      },
-      Features: { fields: { feature: { keyType: "string", type: "Feature", id: 1 } } },
-      Example: { fields: { features: { type: "Features", id: 1 } } },
-    },
-  } as protobuf.INamespace);
-  return root.lookupType("Example");
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { deflateSync, gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { maskedCrc32c } from "../../src/readers/crc32c.ts";
 import { formatByName, formats } from "../../src/readers/formats.ts";
@@ -145,6 +145,13 @@ describe("openShard()", () => {
     expect(error).toMatchObject({ code: "limit", at: { source: path } });
   });
 
+  test("refuses an option that means nothing to the format", async () => {
+    const { format, shards } = await findDataset("fixtures/npy/labels.npy");
+    const error = errorOf(() => openShard(format, shards[0]!, { message: "raw" }));
+    expect(error).toMatchObject({ code: "usage" });
+    expect(error.message).toContain("'message'");
+  });
+
   test("closes every file, when it fails and when the reader is closed", () => {
     const close = vi.spyOn(FileSource.prototype, "close");
     const x = place("closing/t.x.npy", readFileSync("fixtures/npy/labels.npy"));
@@ -175,6 +182,21 @@ describe("openStream()", () => {
     expect(read).toEqual(expectedSamples(tfrecord));
   });
 
+  test.each([
+    ["gzip", gzipSync],
+    ["zlib", deflateSync],
+  ])("inflates a stream of %s as it arrives, and detects the format inside", async (_, compress) => {
+    const compressed = compress(readFileSync(tfrecord));
+    const pieces = Array.from({ length: Math.ceil(compressed.length / 50) }, (_piece, i) =>
+      compressed.subarray(50 * i, 50 * i + 50),
+    );
+    const { format, samples } = await openStream(streamSource(tfrecord, chunks(...pieces)));
+    expect(format.name).toBe("tfrecord");
+    const read: unknown[] = [];
+    for await (const sample of samples) read.push(describeSample(sample));
+    expect(read).toEqual(expectedSamples(tfrecord));
+  });
+
   test("takes an empty stream as what it is said to be", async () => {
     const { samples } = await openStream(streamSource("-", chunks()), { format: "tfrecord" });
     for await (const sample of samples) expect(sample).toBeUndefined();
@@ -182,7 +204,7 @@ describe("openStream()", () => {
   });
 
   test.each([
-    ["gzip", gzipSync(readFileSync(tfrecord)), "unsupported"],
+    ["gzip with bytes behind its end", gzipSync(readFileSync(tfrecord)), "format"],
     ["arrays, which need to seek", readFileSync("fixtures/npy/labels.npy"), "unsupported"],
     ["what is of no known format", "text".repeat(2000), "format"],
   ])("lets go of a stream that it refuses: %s", async (_, content, code) => {

@@ -2,7 +2,9 @@
 
 import { KdataError } from "../../src/core/errors.ts";
 import type { Sample } from "../../src/core/sample.ts";
+import { compressionOf } from "../../src/readers/compression.ts";
 import type { Format, ReadOptions, ShardReader } from "../../src/readers/format.ts";
+import { inflateStream } from "../../src/readers/source-inflate.ts";
 import { MemorySource } from "../../src/readers/source-memory.ts";
 import type { SeekableSource } from "../../src/readers/source.ts";
 import { streamSource } from "../../src/readers/source-stream.ts";
@@ -26,7 +28,7 @@ export function readBackwards(format: Format, bytes: Uint8Array, name: string, o
   return samples;
 }
 
-/** Reads all samples from a stream whose chunks have `chunkBytes` bytes. */
+/** Reads all samples from a stream whose chunks have `chunkBytes` bytes, inflated where they are compressed. */
 export async function readStream(
   format: Format,
   bytes: Uint8Array,
@@ -36,7 +38,10 @@ export async function readStream(
 ): Promise<unknown[]> {
   if (format.stream === undefined) throw new TypeError(`${format.name} reads no streams`);
   const samples: unknown[] = [];
-  const stream: AsyncIterable<Sample> = format.stream(streamSource(name, chunksOf(bytes, chunkBytes)), options);
+  const stored = streamSource(name, chunksOf(bytes, chunkBytes));
+  const compression = compressionOf(bytes.subarray(0, 4096));
+  const source = compression ? inflateStream(stored, compression) : stored;
+  const stream: AsyncIterable<Sample> = format.stream(source, options);
   for await (const sample of stream) samples.push(describeSample(sample));
   return samples;
 }
