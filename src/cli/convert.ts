@@ -141,7 +141,7 @@ async function runConversion(
   { output, progress }: Invocation<ConvertFlags>,
 ): Promise<void> {
   progress.begin(isStream(spec) ? streamNotice(options) : planNotice(await planConversion(spec, options), options));
-  const report = await explainExisting(() =>
+  const report = await explainExisting(options, () =>
     convert(spec, {
       ...options,
       onProgress({ shard, records, totalRecords }) {
@@ -154,11 +154,11 @@ async function runConversion(
 }
 
 /** Says of an output that is there already how much it holds, and which flags there are. */
-async function explainExisting<T>(run: () => Promise<T>): Promise<T> {
+async function explainExisting<T>({ ifExists }: ConvertOptions, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (!(error instanceof KdataError) || error.code !== "exists" || !error.at) throw error;
+    if (!(error instanceof KdataError) || error.code !== "exists" || !error.at || ifExists !== "error") throw error;
     const { source } = error.at;
     throw new KdataError("exists", `${source} exists (${await contentOf(source)})`, { hint: EXISTING_HINT });
   }

@@ -187,12 +187,22 @@ class ConversionRun {
       throw new KdataError("aborted", "Cannot go on converting: stopped on request", { cause: signal.reason });
   }
 
-  /** Removes files of an earlier run that the new output does not have: they would be read as part of it. */
+  /**
+   * Removes shards of an earlier run that the new output does not have: they would be read as part of it. Where file names
+   * depend on the features, nothing says whose they are, so they are refused.
+   */
   #removeStale(output: PlannedOutput): void {
     const current = new Set(this.#written.flatMap(({ files }) => files.map(({ path }) => resolve(path))));
-    for (const path of output.existing) {
-      if (!current.has(resolve(path))) rmSync(path, { force: true });
+    const [first, ...others] = output.existing.filter((path) => !current.has(resolve(path)));
+    if (first === undefined) return;
+    if (this.#to.paths(output.stem) === undefined) {
+      const more = others.length === 0 ? "" : `, and ${others.length} more`;
+      throw new KdataError("exists", `Cannot convert: what is there is not of the new output${more}`, {
+        at: { source: first },
+        hint: "Remove it: it would be read as part of the new output.",
+      });
     }
+    for (const path of [first, ...others]) rmSync(path, { force: true });
   }
 }
 

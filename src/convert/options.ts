@@ -15,7 +15,10 @@ export interface ConvertOptions {
   readonly shardSize?: number;
   /** Writes so many numbered shards of equal numbers of records. Not together with `shardSize`. */
   readonly shards?: number;
-  /** What to do about an output that is there already; `error` if left out. */
+  /**
+   * What to do about an output that is there already; `error` if left out. `overwrite` removes whole shards of higher numbers
+   * too; arrays that the new shards do not have are an error, because they may be somebody else's.
+   */
   readonly ifExists?: "error" | "skip" | "overwrite";
   /** Keeps only these features. Not together with `drop`. */
   readonly select?: readonly string[];

@@ -3,6 +3,8 @@
 
 import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
+import { checkAborted } from "./aborted.ts";
+import { createTurns } from "./turns.ts";
 
 /** What workers need to read any record of a data set. Can cross a thread. */
 export interface Dataset {
@@ -22,31 +24,37 @@ export interface DatasetOptions extends DecodeOptions {
   /** The format's name. Found by content if left out. */
   readonly format?: string;
   readonly limits?: Partial<Limits>;
+  /** Heard between shards. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Finds the shards and counts their records, by headers or by one scan that verifies the framing.
+ * Between shards timers, signals and I/O get their turn.
  *
- * @throws {KdataError} `input` when a file is missing, `usage` when there is no such format, and what the scan finds, with the
- *   position.
+ * @throws {KdataError} `input` when a file is missing, `usage` when there is no such format, and `aborted` when the signal says so,
+ *   and what the scan finds, with the position.
  */
 export async function describeDataset(
   spec: string | readonly string[],
-  { format: formatName, limits = {}, features, message }: DatasetOptions,
+  { format: formatName, limits = {}, features, message, signal }: DatasetOptions,
 ): Promise<Dataset> {
   const decoding = { ...(features && { features }), ...(message && { message }) };
   const { format, shards } = await findDataset(spec, formatName === undefined ? {} : { format: formatName });
   const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
-  const indexes = shards.map((shard, number) => {
+  const indexes: (RecordIndex | undefined)[] = [];
+  const yieldTurn = createTurns();
+  for (const [number, shard] of shards.entries()) {
+    await yieldTurn();
+    checkAborted(signal);
     const reader = openShard(format, shard, { ...decoding, limits });
     try {
-      const index = reader.index();
+      indexes.push(reader.index());
       starts[number + 1] = (starts[number] ?? 0) + reader.count();
-      return index;
     } finally {
       reader.close();
     }
-  });
+  }
   return { format: format.name, shards, starts, indexes, limits, decoding };
 }
 

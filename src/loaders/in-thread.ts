@@ -3,11 +3,13 @@
 import { BatchMaker, type BatchJob, type BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
 import { createSlot } from "./slots.ts";
+import { createTurns } from "./turns.ts";
 
-/** Makes each batch when it is asked for, always in the same memory. */
+/** Makes each batch when it is asked for, always in the same memory. Between batches timers, signals and I/O get their turn. */
 export class InThreadProducer implements BatchProducer {
   readonly #maker: BatchMaker;
   readonly #allocate = createSlot((byteLength) => new ArrayBuffer(byteLength));
+  readonly #yieldTurn = createTurns();
   #jobs: Iterator<BatchJob> | undefined;
 
   constructor(recipe: BatchRecipe) {
@@ -18,16 +20,14 @@ export class InThreadProducer implements BatchProducer {
     this.#jobs = jobs;
   }
 
-  next(): Promise<MadeBatch | undefined> {
-    return new Promise((resolve) => {
-      const next = this.#jobs?.next();
-      if (!next || next.done === true) {
-        resolve(undefined);
-        return;
-      }
-      const { timings, ...batch } = this.#maker.make(next.value, this.#allocate);
-      resolve({ job: next.value, batch, timings, release: () => undefined });
-    });
+  async next(): Promise<MadeBatch | undefined> {
+    const jobs = this.#jobs;
+    await this.#yieldTurn();
+    if (jobs !== this.#jobs) return undefined; // begin, close or the abort signal came in that turn
+    const next = jobs?.next();
+    if (!next || next.done === true) return undefined;
+    const { timings, ...batch } = this.#maker.make(next.value, this.#allocate);
+    return { job: next.value, batch, timings, release: () => undefined };
   }
 
   close(): Promise<void> {

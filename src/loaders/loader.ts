@@ -2,6 +2,7 @@
 
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
+import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
@@ -59,7 +60,7 @@ export async function loader(spec: string | readonly string[], options: LoaderOp
   const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, ...rest } =
     resolveOptions(options);
   checkAborted(signal);
-  const dataset = await describeDataset(spec, rest);
+  const dataset = await describeDataset(spec, { ...rest, signal });
   checkAborted(signal);
   const recipe: BatchRecipe = { dataset, transforms, shuffle, seed };
   const workers = rest.workers === "auto" ? chooseWorkers(recipe) : rest.workers;
@@ -264,9 +265,4 @@ function* planJobs(topology: Topology, from: { epoch: number; samples: number })
 function checkBooks(delivered: number, expected: number): void {
   if (delivered === expected) return;
   throw new KdataError("worker", `Cannot end epoch: ${delivered} samples were delivered, not ${expected}`);
-}
-
-function checkAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return;
-  throw new KdataError("aborted", "Cannot load: stopped on request", { cause: signal.reason });
 }

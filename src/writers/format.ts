@@ -23,7 +23,11 @@ export interface ShardWriter {
    * @throws {KdataError} `shape` when the format cannot hold a feature (the message names sample and feature), `output` when the disk refuses.
    */
   write(sample: Sample): void;
-  /** Completes, syncs and renames the files. */
+  /**
+   * Completes, syncs and renames the files.
+   *
+   * @throws {KdataError} `output` when the system refuses, `exists` when a file that the shard has not would be read as part of it.
+   */
   finish(): WrittenShard;
   /** Removes the partial files. Harmless after `finish`. */
   abort(): void;

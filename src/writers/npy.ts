@@ -16,7 +16,8 @@ const EXTENSION = ".npy";
 
 /**
  * NPY arrays, version 1.0. Every sample must have the features of the first one, with the same dtype, shape and length of
- * bytes; lists, JSON, bfloat16 and strings that end in NUL are refused. The arrays of a shard get their final names together.
+ * bytes; lists, JSON, bfloat16 and strings that end in NUL are refused, and so are other arrays under the shard's name that are
+ * there already. The arrays of a shard get their final names together.
  */
 export const writableNpy: WritableFormat = {
   name: "npy",
@@ -48,7 +49,14 @@ class NpyWriter implements ShardWriter {
   }
 
   write(sample: Sample): void {
-    if (this.#records === 0) this.#start(sample);
+    if (this.#records === 0) {
+      const names = [...Object.keys(sample.features), KEY_NAME];
+      refuseOthers(
+        this.#stem,
+        names.map((name) => this.#pathOf(name)),
+      );
+      this.#start(sample);
+    }
     this.#check(sample);
     this.#appendKey(sample.key);
     for (const [name, column] of this.#columns) column.append(sample.features[name] as Feature);
@@ -58,6 +66,10 @@ class NpyWriter implements ShardWriter {
   finish(): WrittenShard {
     const columns = this.#all();
     for (const column of columns) column.complete(this.#records);
+    refuseOthers(
+      this.#stem,
+      columns.map(({ file }) => file.path),
+    );
     commitTogether(columns.map(({ file }) => file));
     return { files: columns.map(({ file }) => ({ path: file.path, bytes: file.bytes })), records: this.#records };
   }
@@ -145,6 +157,17 @@ function existingArrays(stem: string): readonly string[] {
       return file.startsWith(prefix) && file.endsWith(EXTENSION) && feature !== "" && !feature.includes(".");
     })
     .map((file) => join(dirname(stem), file));
+}
+
+/** Refuses arrays beside the shard that are not of it: they would be read as columns of it, and may be somebody else's. */
+function refuseOthers(stem: string, columns: readonly string[]): void {
+  const own = new Set(columns.map((path) => basename(path)));
+  const other = existingArrays(stem).find((path) => !own.has(basename(path)));
+  if (other === undefined) return;
+  throw new KdataError("exists", "Cannot write npy: the array would be read as a column of the new shard", {
+    at: { source: other },
+    hint: "Remove it, or choose another output.",
+  });
 }
 
 function refuse(sample: Sample, reason: string, hint?: string): KdataError {

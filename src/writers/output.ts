@@ -6,6 +6,7 @@ import {
   existsSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
@@ -19,7 +20,7 @@ import { basename, dirname, join } from "node:path";
 
 import { KdataError } from "../core/errors.ts";
 
-const BUFFER_BYTES = 1 << 20; // one MiB a write: larger ones are no faster (docs/design.md)
+const BUFFER_BYTES = 1 << 20; // one MiB a write: moving so much takes far longer than the call, so larger ones are no faster
 
 /**
  * One output file under construction. Its bytes lie in `.<name>.partial` in the directory of the final path, until `commit`
@@ -36,6 +37,7 @@ export class PartialFile {
   readonly #buffer: Uint8Array;
   #used = 0;
   #flushed = 0;
+  #hasSetAside = false;
   #state: "open" | "sealed" | "published" | "gone" = "open";
 
   /**
@@ -168,10 +170,32 @@ export class PartialFile {
     this.#state = "published";
   }
 
-  /** Removes the file under whichever name it has. */
+  /** Gives a file that has the final path another name, for {@link retract} to put it back. A directory stays. */
+  setAside(): void {
+    attempt(this.path, () => {
+      if (lstatSync(this.path, { throwIfNoEntry: false })?.isDirectory() !== false) return;
+      renameSync(this.path, asidePath(this.path));
+      this.#hasSetAside = true;
+    });
+  }
+
+  /** Removes the file under whichever name it has, and puts back what was set aside. */
   retract(): void {
-    if (this.#state === "published") rmSync(this.path, { force: true });
+    attempt(this.path, () => {
+      if (this.#hasSetAside) renameSync(asidePath(this.path), this.path);
+      else if (this.#state === "published") rmSync(this.path, { force: true });
+    });
+    this.#hasSetAside = false;
     this.abort();
+  }
+
+  /** Removes what was set aside. */
+  dropAside(): void {
+    if (!this.#hasSetAside) return;
+    attempt(this.path, () => {
+      rmSync(asidePath(this.path), { force: true });
+    });
+    this.#hasSetAside = false;
   }
 
   #checkRange(position: number, length: number): void {
@@ -204,17 +228,22 @@ export class PartialFile {
 /**
  * Completes several files as one: none gets its final name before every one of them is whole and synced.
  *
- * @throws {KdataError} `output` when the system refuses; nothing of any of the files is left then.
+ * @throws {KdataError} `output` when the system refuses; nothing of any of the files is left then, and what had their final
+ *   names has them again. If even that is refused, the message says where it lies.
  */
 export function commitTogether(files: readonly PartialFile[]): void {
   try {
     for (const file of files) file.seal();
-    for (const file of files) file.publish();
+    for (const file of files) {
+      // A single file replaces the old one in one step; of several, one may be refused when others are replaced already.
+      if (files.length > 1) file.setAside();
+      file.publish();
+    }
   } catch (error) {
-    for (const file of files) file.retract();
-    throw error;
+    throw retractAll(files, error);
   }
   for (const directory of new Set(files.map((file) => dirname(file.path)))) syncDirectory(directory);
+  for (const file of files) file.dropAside();
 }
 
 /**
@@ -224,6 +253,32 @@ export function commitTogether(files: readonly PartialFile[]): void {
  */
 export function listOutputs(directory: string): readonly string[] {
   return attempt(directory, () => (existsSync(directory) ? readdirSync(directory) : []));
+}
+
+/** Retracts all files, whatever becomes of each, and gives the error to throw: the cause, unless an old file is not in its place. */
+function retractAll(files: readonly PartialFile[], cause: unknown): unknown {
+  const displaced = files.filter((file) => {
+    try {
+      file.retract();
+      return false;
+    } catch (error) {
+      if (!(error instanceof KdataError)) throw error;
+      // The cause says why the system refuses; what is new here is only where an old file was left.
+      return existsSync(asidePath(file.path));
+    }
+  });
+  const [first] = displaced;
+  if (!first) return cause;
+  return new KdataError("output", "Cannot write output, nor put back what was there", {
+    at: { source: first.path },
+    hint: `It is kept as ${displaced.map(({ path }) => asidePath(path)).join(", ")}.`,
+    cause,
+  });
+}
+
+/** Names what had a final path before: hidden, as the partial file is. */
+function asidePath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.previous`);
 }
 
 /** Names the partial file of a final path: hidden, so that patterns like `*.tar` pass over it. */

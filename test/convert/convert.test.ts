@@ -91,12 +91,37 @@ describe("convert()", () => {
     expect(readFileSync(at("out/b.tar")).equals(before)).toBe(true);
   });
 
-  it("removes what an overwritten output had more: arrays of other features, shards of higher numbers", async () => {
+  it("refuses to overwrite a shard beside arrays that are not of it: it neither removes nor adopts them", async () => {
     writeShards("in/a");
     await convert(at("in/a.tfrecord"), { to: "npy", output: at("out") });
     expect(readdirSync(at("out"))).toEqual(["a.text.npy", "a.value.npy"]);
-    await convert(at("in/a.tfrecord"), { to: "npy", output: at("out"), select: ["value"], ifExists: "overwrite" });
-    expect(readdirSync(at("out"))).toEqual(["a.value.npy"]);
+    const options = { to: "npy", output: at("out"), ifExists: "overwrite" } as const;
+    expect((await convert(at("in/a.tfrecord"), options)).records).toBe(5);
+
+    for (const foreign of ["a.mynotes.npy", "a.__key__.npy"]) {
+      const before = readFileSync(at("out/a.value.npy"));
+      writeFileSync(at(`out/${foreign}`), "mine");
+      const error = await rejected(
+        convert(at("in/a.tfrecord"), { ...options, rename: { value: "text", text: "value" } }),
+      );
+      expect(error).toMatchObject({ code: "exists", at: { source: at(`out/${foreign}`) } });
+      expect(error.hint).toBe("Remove it, or choose another output.");
+      expect(readdirSync(at("out"))).toEqual([foreign, "a.text.npy", "a.value.npy"].sort());
+      expect(readFileSync(at(`out/${foreign}`), "utf8")).toBe("mine");
+      expect(readFileSync(at("out/a.value.npy")).equals(before)).toBe(true);
+      rmSync(at(`out/${foreign}`));
+    }
+    const narrowed = await rejected(convert(at("in/a.tfrecord"), { ...options, select: ["value"] }));
+    expect(narrowed).toMatchObject({ code: "exists", at: { source: at("out/a.text.npy") } });
+  });
+
+  it("removes shards of higher numbers than an overwritten output has now, but no arrays that may be of others", async () => {
+    writeShards("in/a");
+    const arrays = { to: "npy", output: at("arrays"), name: "n" };
+    await convert(at("in/a.tfrecord"), { ...arrays, shards: 2 });
+    const error = await rejected(convert(at("in/a.tfrecord"), { ...arrays, shards: 1, ifExists: "overwrite" }));
+    expect(error).toMatchObject({ code: "exists", at: { source: at("arrays/n-00001.__key__.npy") } });
+    expect(readdirSync(at("arrays")).filter((name) => name.startsWith("n-00001"))).toHaveLength(3);
 
     const numbered = { to: "tfrecord", output: at("numbered"), name: "n" };
     await convert(at("in/a.tfrecord"), { ...numbered, shards: 4 });

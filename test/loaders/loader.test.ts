@@ -385,6 +385,42 @@ describe.each([0, 2])("with %d workers", (workers) => {
   });
 });
 
+test("an abort is heard in this thread while a loop waits for nothing but batches", async () => {
+  const controller = new AbortController();
+  const train = await open({ batchSize: 1, signal: controller.signal });
+  let batches = 0;
+  const read = async () => {
+    for await (const { size } of train) {
+      batches += size;
+      const until = performance.now() + 10;
+      while (performance.now() < until); // a step on a backend that is synchronous
+    }
+  };
+  setTimeout(() => {
+    controller.abort();
+  }, 5);
+  await expect(read()).rejects.toMatchObject({ code: "aborted" });
+  expect(batches).toBeLessThan(10);
+});
+
+test("an abort is heard while records are counted, between shards", async () => {
+  const many = join(folder, "counted");
+  mkdirSync(many);
+  for (let shard = 0; shard < 1500; shard++) writeNpy(join(many, `x-${shard}.npy`), "<i4", [1], Int32Array.of(shard));
+  let isAborted = false;
+  let isAsked = false;
+  const { signal } = new AbortController();
+  Object.defineProperty(signal, "aborted", {
+    get() {
+      // The abort comes once counting has begun: whoever never lets the event loop run cannot hear it.
+      if (!isAsked) setTimeout(() => (isAborted = true));
+      isAsked = true;
+      return isAborted;
+    },
+  });
+  await expect(describeDataset(join(many, "*.npy"), { signal })).rejects.toMatchObject({ code: "aborted" });
+});
+
 test("an epoch that loses a batch on its way is a `worker` error, not a short epoch", async () => {
   const dataset = await describeDataset(spec, {});
   const recipe: BatchRecipe = { dataset, transforms: [], shuffle: false, seed: 0 };

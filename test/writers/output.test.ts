@@ -144,6 +144,28 @@ describe("PartialFile", () => {
     expect(error.code).toBe("output");
     expect(readdirSync(directory)).toEqual(["b.bin"]);
   });
+
+  it("puts back what was there when a rename fails half-way, and leaves nothing else", () => {
+    writeFileSync(join(directory, "a.bin"), "old a");
+    mkdirSync(join(directory, "c.bin"));
+    const files = ["a.bin", "b.bin", "c.bin", "d.bin"].map((name) => new PartialFile(join(directory, name)));
+    for (const file of files) file.append(bytes("new"));
+    const error = caught(() => {
+      commitTogether(files);
+    });
+    expect(error).toMatchObject({ code: "output", at: { source: join(directory, "c.bin") } });
+    expect(readdirSync(directory)).toEqual(["a.bin", "c.bin"]);
+    expect(readFileSync(join(directory, "a.bin"), "utf8")).toBe("old a");
+  });
+
+  it("replaces what was there, and leaves no copy of it", () => {
+    for (const name of ["a.bin", "b.bin"]) writeFileSync(join(directory, name), "old");
+    const files = ["a.bin", "b.bin", "c.bin"].map((name) => new PartialFile(join(directory, name)));
+    for (const file of files) file.append(bytes("new"));
+    commitTogether(files);
+    expect(readdirSync(directory)).toEqual(["a.bin", "b.bin", "c.bin"]);
+    for (const { path } of files) expect(readFileSync(path, "utf8")).toBe("new");
+  });
 });
 
 function caught(action: () => unknown): KdataError {
