@@ -22,8 +22,8 @@ import {
 } from "./numbers.ts";
 import type { Notice } from "./progress.ts";
 
-const EXISTING_CHOICES = ["error", "skip", "overwrite"] as const;
-const EXISTING_HINT = "--if-exists skip | overwrite";
+const EXISTING_CHOICES = ["error", "skip", "overwrite", "resume"] as const;
+const EXISTING_HINT = "--if-exists skip | overwrite | resume";
 
 interface ConvertFlags {
   readonly to?: string;
@@ -32,6 +32,7 @@ interface ConvertFlags {
   readonly shardSize?: string;
   readonly shards?: string;
   readonly ifExists: (typeof EXISTING_CHOICES)[number];
+  readonly resume?: true;
   readonly select?: string;
   readonly drop?: string;
   readonly map: readonly string[];
@@ -56,6 +57,11 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
           .createOption("--if-exists <choice>", "what to do about an output that is there")
           .choices(EXISTING_CHOICES)
           .default("error"),
+      )
+      .addOption(
+        command
+          .createOption("--resume", "go on with a conversion that was stopped: --if-exists resume")
+          .implies({ ifExists: "resume" }),
       )
       .addOption(command.createOption("--select <names>", "keep only these features: a,b").conflicts("drop"))
       .option("--drop <names>", "leave these features out: a,b")
@@ -92,6 +98,9 @@ function convertOptions(flags: ConvertFlags): ConvertOptions {
   // Not left to the parser, which would complain of a missing --to before it finds that --too was meant to be it.
   if (to === undefined) throw new KdataError("usage", "Cannot convert: --to <format> is missing");
   if (output === undefined) throw new KdataError("usage", "Cannot convert: -o <dir> is missing");
+  if (flags.resume && ifExists !== "resume") {
+    throw new KdataError("usage", `Cannot convert: --resume and --if-exists ${ifExists} do not go together`);
+  }
   return {
     to,
     output,
@@ -140,10 +149,14 @@ async function runConversion(
   options: ConvertOptions,
   { output, progress }: Invocation<ConvertFlags>,
 ): Promise<void> {
-  progress.begin(isStream(spec) ? streamNotice(options) : planNotice(await planConversion(spec, options), options));
+  if (isStream(spec)) progress.begin(streamNotice(options));
   const report = await explainExisting(() =>
     convert(spec, {
       ...options,
+      onPlan(plan) {
+        progress.begin(planNotice(plan, options));
+        if (options.ifExists === "resume") progress.note(resumeNotice(plan));
+      },
       onProgress({ shard, records, totalRecords }) {
         progress.update({ label: basename(shard), position: records, total: totalRecords });
       },
@@ -191,6 +204,16 @@ function planNotice(plan: ConvertPlan, options: ConvertOptions): Notice {
   return { terminal: planLine(plan, options), plain: facts.join(", "), data: plan };
 }
 
+/** `resume  2 of 8 shards already complete (checked size + checksum), 6 to do`. */
+function resumeNotice({ resumed, outputs }: ConvertPlan): Notice {
+  // Numbered shards of a size are estimated; those that are finished are counted.
+  const total = Math.max(resumed, outputs.length);
+  const state =
+    `${formatCount(resumed)} of ${formatQuantity(total, "shard")} already complete (checked size + checksum), ` +
+    `${formatCount(total - resumed)} to do`;
+  return { terminal: `resume  ${state}`, plain: `resume ${state}`, data: { resumed, shards: total } };
+}
+
 function streamNotice({ to }: ConvertOptions): Notice {
   return { terminal: `plan    standard input -> ${to}`, plain: "standard input", data: { to } };
 }
@@ -205,14 +228,14 @@ function planLine({ format, shards, records, bytes, to, outputs }: ConvertPlan, 
 }
 
 function doneNotice(report: ConvertReport, options: ConvertOptions): Notice {
-  const { records, bytes, seconds, shards, skipped } = report;
+  const { records, bytes, seconds, shards, passedOver } = report;
   const rate = formatSampleRate(records / seconds);
   const facts = [formatQuantity(records, "sample"), formatQuantity(shards.length, "shard"), formatBytes(bytes)];
   const terminal =
     `wrote ${facts.join(", ")} in ${formatDuration(seconds)} (${rate}, ${formatByteRate(bytes / seconds)})` +
-    (skipped > 0 ? `, skipped ${formatQuantity(skipped, "shard")} that exist` : "");
+    (passedOver > 0 ? `, passed over ${formatQuantity(passedOver, "shard")} that exist` : "");
   const count = formatCount(records);
-  const plain = `done ${count}/${count} (100%) ${rate} ${formatCount(skipped)} skipped -> ${destination(report, options)}`;
+  const plain = `done ${count}/${count} (100%) ${rate} 0 skipped -> ${destination(report, options)}`;
   return { terminal, plain, data: report };
 }
 

@@ -47,6 +47,8 @@ export interface Progress {
   readonly stream: TextStream | undefined;
   /** Tells what is going to be done and starts the clock. */
   begin(notice: Notice): void;
+  /** Tells something more about it. The clock runs on. */
+  note(notice: Notice): void;
   /** Shows how far the task is; as cheap as reading a clock when it is not yet time to show anything. */
   update(state: ProgressState): void;
   /** Tells what came of it, in place of the bar. */
@@ -83,7 +85,7 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
     stream.write(text);
     isDrawn = !text.endsWith("\n");
   }
-  function tell(event: "begin" | "end", notice: Notice): void {
+  function tell(event: "begin" | "note" | "end", notice: Notice): void {
     clear();
     if (settled === "bar") stream.write(`${printable(notice.terminal)}\n`);
     if (settled === "plain") stream.write(`kdata ${command}: ${printable(notice.plain)}\n`);
@@ -97,6 +99,9 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
       started = performance.now();
       // A bar is shown at once; a log has just been told.
       nextMs = settled === "bar" ? started : started + intervalsMs[settled];
+    },
+    note(notice) {
+      tell("note", notice);
     },
     update(state) {
       const now = performance.now();

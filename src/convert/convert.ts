@@ -1,32 +1,32 @@
 // Data set to data set: samples are read in order by one format and written by another, shard by shard, in this thread.
 
-import { rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 
 import { KdataError } from "../core/errors.ts";
-import type { Sample } from "../core/sample.ts";
 import type { ReadOptions } from "../readers/format.ts";
-import { openShard, openStream } from "../readers/open.ts";
+import { openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
-import type { WritableFormat, WrittenShard } from "../writers/format.ts";
+import type { WrittenShard } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
-import { ShardedWriter, type Splitting } from "../writers/sharded.ts";
-import { featureMap, type FeatureMap } from "./features.ts";
+import { refuseExisting, removeStale, settleExisting } from "./existing.ts";
+import { JobRunner, type JobEvents } from "./job-runner.ts";
+import { planJobs, remainingWork } from "./jobs.ts";
 import type { ConvertOptions, ConvertReport } from "./options.ts";
 import {
   checkOptions,
+  checkStreamOptions,
   countRecords,
+  describePlan,
+  inputsOf,
   isNumbered,
   planNumbered,
   planSingle,
   prepareConversion,
-  splittingOf,
   stemOf,
-  type PlannedOutput,
 } from "./plan.ts";
+import { RecordFeed } from "./record-feed.ts";
 
-const TURN_MS = 20; // after so long the event loop gets its turn: signals, timers and progress stay prompt
 const PROGRESS_MS = 100;
 const STREAM_STEM = "data"; // what becomes of a stream without a usable name
 
@@ -36,12 +36,13 @@ const STREAM_STEM = "data"; // what becomes of a stream without a usable name
  * Without `shardSize` or `shards` each input shard becomes one output shard of the same stem: `imgs/train-000.tar` becomes
  * `out/train-000.tfrecord`. With them the output is numbered: `out/train-00000.tfrecord` and so on. Samples keep their order,
  * keys and features; what the output cannot hold exactly is refused. A shard gets its final name only when it is whole, and
- * shards that were finished before an error or an abort stay.
+ * shards that were finished before an error or an abort stay. A hidden manifest beside them says what they are, so that
+ * `ifExists: "resume"` can go on; the result is the same in every byte.
  *
  * @param spec - paths, brace or glob patterns as `findDataset` takes them, or a stream such as standard input.
  * @throws {KdataError} `usage` for options that are not known or do not go together, `exists` for an output that is there
- *   already, `shape` for a feature that the output cannot hold, `output` when the disk refuses, `aborted` when the signal
- *   says so, and what reading finds wrong with the input.
+ *   already, `state` for one that cannot be resumed, `shape` for a feature that the output cannot hold, `output` when the disk
+ *   refuses, `aborted` when the signal says so, and what reading finds wrong with the input.
  */
 export async function convert(
   spec: string | readonly string[] | StreamSource,
@@ -52,36 +53,47 @@ export async function convert(
 
 async function convertFiles(spec: string | readonly string[], options: ConvertOptions): Promise<ConvertReport> {
   const started = performance.now();
-  const { format, to, outputs } = await prepareConversion(spec, options);
-  const kept = outputsToWrite(outputs, options);
-  const inputs = kept.flatMap((output) => output.inputs);
-  const isCounted = options.shards !== undefined || options.onProgress !== undefined;
-  const records = isCounted ? countRecords(format, inputs, options.limits) : undefined;
+  const prepared = await prepareConversion(spec, options);
+  const { format, to } = prepared;
+  const { outputs, manifest } = settleExisting(prepared, options);
+  const inputs = inputsOf(outputs);
+  const counts = isCounted(options) ? countRecords(format, inputs, options.limits) : undefined;
+  const { jobs, finished } = remainingWork(planJobs(outputs, options, counts), manifest, counts);
+  if (counts) options.onPlan?.(describePlan({ ...prepared, outputs }, options, counts, finished.length));
 
-  const run = new ConversionRun(to, options, records);
-  for (const output of kept) {
-    await run.write(output, splittingOf(options, records), async (take) => {
-      for (const input of output.inputs) {
-        const reader = openShard(format, input, readOptions(options));
-        try {
-          for (const sample of reader.samples()) {
-            take(sample);
-            if (run.isTurnOver()) await run.yieldTurn(input.name);
-          }
-        } finally {
-          reader.close();
-        }
-      }
-    });
+  const totals = {
+    records: counts?.reduce((sum, count) => sum + count, 0),
+    finishedRecords: finished.reduce((sum, { records }) => sum + records, 0),
+  };
+  const run = new ConversionRun(options, totals, (shard) => {
+    manifest.add(shard);
+  });
+  const runner = new JobRunner(to, options, run, finished.length > 0);
+  const feed = new RecordFeed(format, readOptions(options));
+  try {
+    for (const job of jobs) {
+      run.throwIfAborted();
+      await runner.run(job, feed);
+    }
+  } finally {
+    feed.close();
   }
-  return run.report(inputs.at(-1)?.name ?? "", started, outputs.length - kept.length);
+  removeStale(outputs, [...manifest.pathsOf(finished), ...run.paths()]);
+  run.tellProgress(inputs.at(-1)?.name ?? "", runner.counts);
+  return {
+    ...runner.counts,
+    seconds: (performance.now() - started) / 1000,
+    shards: run.written,
+    resumed: finished.length,
+    passedOver: prepared.outputs.length - outputs.length,
+  };
 }
 
 async function convertStream(source: StreamSource, options: ConvertOptions): Promise<ConvertReport> {
   const started = performance.now();
   const to = writableFormatByName(options.to);
   checkOptions(options);
-  const splitting = splittingOf(options, undefined);
+  checkStreamOptions(options);
   const { format, samples } = await openStream(source, {
     ...readOptions(options),
     ...(options.from === undefined ? {} : { format: options.from }),
@@ -89,125 +101,87 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
   const named = /^\w/.test(basename(source.name)) ? stemOf(source.name, format.extensions) : STREAM_STEM;
   const stem = join(options.output, options.name ?? named);
   const planned = isNumbered(options) ? planNumbered(to, stem, []) : planSingle(to, stem);
+  const isThere = planned.existing.length > 0;
+  if (options.ifExists !== "skip" && options.ifExists !== "overwrite") refuseExisting(planned.existing);
 
-  const run = new ConversionRun(to, options, undefined);
-  const kept = outputsToWrite([planned], options);
-  for (const output of kept) {
-    await run.write(output, splitting, async (take) => {
-      for await (const sample of samples) {
-        take(sample);
-        if (run.isTurnOver()) await run.yieldTurn(source.name);
-      }
-    });
+  const run = new ConversionRun(options, { records: undefined, finishedRecords: 0 });
+  const runner = new JobRunner(to, options, run);
+  const isPassedOver = isThere && options.ifExists === "skip";
+  if (!isPassedOver) {
+    run.throwIfAborted();
+    const { shardSize } = options;
+    await runner.runStream(
+      { stem, pieces: [], ...(shardSize === undefined ? {} : { shardSize }) },
+      source.name,
+      samples,
+    );
+    removeStale([planned], run.paths());
   }
-  return run.report(source.name, started, 1 - kept.length);
+  run.tellProgress(source.name, runner.counts);
+  return {
+    ...runner.counts,
+    seconds: (performance.now() - started) / 1000,
+    shards: run.written,
+    resumed: 0,
+    passedOver: isPassedOver ? 1 : 0,
+  };
 }
 
-/** The writing side of one conversion: what was written so far, when to let others run, when to stop. */
-class ConversionRun {
-  readonly #to: WritableFormat;
+/** What a conversion has written so far, when to tell of it, when to stop. */
+class ConversionRun implements JobEvents {
+  readonly written: WrittenShard[] = [];
   readonly #options: ConvertOptions;
-  readonly #totalRecords: number | undefined;
-  readonly #map: FeatureMap;
-  readonly #written: WrittenShard[] = [];
-  #writer: ShardedWriter | undefined;
-  #finishedRecords = 0;
-  #finishedBytes = 0;
-  #turnEnd = performance.now() + TURN_MS;
+  readonly #totals: { readonly records: number | undefined; readonly finishedRecords: number };
+  readonly #keep: JobEvents["onShard"] | undefined;
   #nextProgress = 0;
 
-  constructor(to: WritableFormat, options: ConvertOptions, totalRecords: number | undefined) {
-    this.#to = to;
+  /** `keep` is told of each shard that is finished. */
+  constructor(
+    options: ConvertOptions,
+    totals: { readonly records: number | undefined; readonly finishedRecords: number },
+    keep?: JobEvents["onShard"],
+  ) {
     this.#options = options;
-    this.#totalRecords = totalRecords;
-    this.#map = featureMap(options);
+    this.#totals = totals;
+    this.#keep = keep;
   }
 
-  /** Writes one output from the samples that `feed` gives; removes what is not finished when anything fails. */
-  async write(
-    output: PlannedOutput,
-    splitting: Splitting,
-    feed: (take: (sample: Sample) => void) => Promise<void>,
-  ): Promise<void> {
-    this.#throwIfAborted();
-    const writer = new ShardedWriter(this.#to, output.stem, splitting);
-    this.#writer = writer;
-    try {
-      await feed((sample) => {
-        writer.write(this.#map(sample));
-      });
-      this.#written.push(...writer.finish());
-    } finally {
-      writer.abort();
-      this.#writer = undefined;
-      this.#finishedRecords += writer.records;
-      this.#finishedBytes += writer.bytes;
-    }
-    this.#removeStale(output);
-  }
-
-  isTurnOver(): boolean {
-    return performance.now() >= this.#turnEnd;
+  onShard(shard: Parameters<JobEvents["onShard"]>[0]): void {
+    if (shard.written.files.length > 0) this.written.push(shard.written);
+    this.#keep?.(shard);
   }
 
   /** Lets the event loop run, then stops if that was asked. */
-  async yieldTurn(shard: string): Promise<void> {
+  async onTurn(source: string, counts: { readonly records: number; readonly bytes: number }): Promise<void> {
     if (performance.now() >= this.#nextProgress) {
-      this.#tellProgress(shard);
+      this.tellProgress(source, counts);
       this.#nextProgress = performance.now() + PROGRESS_MS;
     }
     await setImmediate();
-    this.#throwIfAborted();
-    this.#turnEnd = performance.now() + TURN_MS;
+    this.throwIfAborted();
   }
 
-  report(lastShard: string, started: number, skipped: number): ConvertReport {
-    this.#tellProgress(lastShard);
-    return {
-      records: this.#finishedRecords,
-      bytes: this.#finishedBytes,
-      seconds: (performance.now() - started) / 1000,
-      shards: this.#written,
-      skipped,
-    };
+  /** Lists the files written so far. */
+  paths(): string[] {
+    return this.written.flatMap(({ files }) => files.map(({ path }) => path));
   }
 
-  #tellProgress(shard: string): void {
-    this.#options.onProgress?.({
-      shard,
-      records: this.#finishedRecords + (this.#writer?.records ?? 0),
-      totalRecords: this.#totalRecords,
-      bytes: this.#finishedBytes + (this.#writer?.bytes ?? 0),
-    });
+  tellProgress(shard: string, { records, bytes }: { readonly records: number; readonly bytes: number }): void {
+    const { records: totalRecords, finishedRecords } = this.#totals;
+    this.#options.onProgress?.({ shard, records: finishedRecords + records, totalRecords, bytes });
   }
 
-  #throwIfAborted(): void {
+  throwIfAborted(): void {
     const { signal } = this.#options;
     if (signal?.aborted)
       throw new KdataError("aborted", "Cannot go on converting: stopped on request", { cause: signal.reason });
   }
-
-  /** Removes files of an earlier run that the new output does not have: they would be read as part of it. */
-  #removeStale(output: PlannedOutput): void {
-    const current = new Set(this.#written.flatMap(({ files }) => files.map(({ path }) => resolve(path))));
-    for (const path of output.existing) {
-      if (!current.has(resolve(path))) rmSync(path, { force: true });
-    }
-  }
 }
 
-/** Leaves out the outputs to be skipped, and refuses before anything is written if one is there that may not be. */
-function outputsToWrite(outputs: readonly PlannedOutput[], options: ConvertOptions): readonly PlannedOutput[] {
-  const { ifExists = "error" } = options;
-  if (ifExists === "skip") return outputs.filter(({ existing }) => existing.length === 0);
-  const [existing] = outputs.flatMap((output) => output.existing);
-  if (ifExists !== "overwrite" && existing !== undefined) {
-    throw new KdataError("exists", "Cannot convert: the output exists", {
-      at: { source: existing },
-      hint: "Choose another output, or to skip or overwrite what exists.",
-    });
-  }
-  return outputs;
+/** Counting is a scan of the framing: it is left out where nobody asks for a number. */
+function isCounted({ shards, shardSize, ifExists, onProgress, onPlan }: ConvertOptions): boolean {
+  const isAsked = shards !== undefined || onProgress !== undefined || onPlan !== undefined;
+  return isAsked || (shardSize !== undefined && ifExists === "resume");
 }
 
 function readOptions({ limits }: ConvertOptions): ReadOptions {

@@ -12,12 +12,12 @@ export type FeatureMap = (sample: Sample) => Sample;
  * Makes the map that `select`, `drop` and `rename` describe; a map that changes nothing when there are none.
  *
  * Features come out in the order of the sample. Every name must be one of the first sample that is mapped; later samples may
- * lack it, as they may lack any feature.
+ * lack it, as they may lack any feature. With `isBegun` the names have been checked: another part of the data went first.
  *
  * @throws {KdataError} `usage` when `select` and `drop` come together, when a name is in none of the features, or when
  *   renaming gives two features one name.
  */
-export function featureMap(options: Pick<ConvertOptions, "select" | "drop" | "rename">): FeatureMap {
+export function featureMap(options: Pick<ConvertOptions, "select" | "drop" | "rename">, isBegun = false): FeatureMap {
   const { select, drop, rename } = options;
   if (!select && !drop && !rename) return (sample) => sample;
   if (select && drop) throw new KdataError("usage", "Cannot convert: select and drop do not go together");
@@ -28,7 +28,7 @@ export function featureMap(options: Pick<ConvertOptions, "select" | "drop" | "re
     if (!dropped.has(name) && (!selected || selected.has(name))) continue;
     throw new KdataError("usage", `Cannot rename feature ${JSON.stringify(name)}: it is left out`);
   }
-  let isFirst = true;
+  let isFirst = !isBegun;
   return (sample) => {
     if (isFirst) {
       checkNames("select", select ?? [], sample);

@@ -15,8 +15,11 @@ export interface ConvertOptions {
   readonly shardSize?: number;
   /** Writes so many numbered shards of equal numbers of records. Not together with `shardSize`. */
   readonly shards?: number;
-  /** What to do about an output that is there already; `error` if left out. */
-  readonly ifExists?: "error" | "skip" | "overwrite";
+  /**
+   * What to do about an output that is there already; `error` if left out. `resume` goes on with a conversion that was
+   * stopped, by the manifest that it left: shards that are finished and still whole are not written again.
+   */
+  readonly ifExists?: "error" | "skip" | "overwrite" | "resume";
   /** Keeps only these features. Not together with `drop`. */
   readonly select?: readonly string[];
   /** Leaves these features out. */
@@ -27,6 +30,8 @@ export interface ConvertOptions {
   readonly name?: string;
   readonly limits?: Partial<Limits>;
   readonly signal?: AbortSignal;
+  /** Called once, before anything is written. Not called for a stream. */
+  readonly onPlan?: (plan: ConvertPlan) => void;
   /** Called at most ten times a second, and once at the end. */
   readonly onProgress?: (progress: ConvertProgress) => void;
 }
@@ -35,7 +40,7 @@ export interface ConvertOptions {
 export interface ConvertProgress {
   /** The input shard that is being read. */
   readonly shard: string;
-  /** Records written so far, over all shards. */
+  /** Records written so far, over all shards, those of a run that is resumed included. */
   readonly records: number;
   /** Records of the whole input; `undefined` for a stream. */
   readonly totalRecords: number | undefined;
@@ -59,17 +64,21 @@ export interface ConvertPlan {
    * on the features, `*` stands for the feature.
    */
   readonly outputs: readonly string[];
+  /** Shards of the output that an earlier run has finished, checked by size and checksum; 0 unless it is resumed. */
+  readonly resumed: number;
 }
 
 /** What a conversion came to. */
 export interface ConvertReport {
-  /** Records written. */
+  /** Records written by this run. */
   readonly records: number;
-  /** Bytes written. */
+  /** Bytes written by this run. */
   readonly bytes: number;
   readonly seconds: number;
-  /** The shards written, in order. An input shard without records gives none. */
+  /** The shards that this run has written, in order. An input shard without records gives none. */
   readonly shards: readonly WrittenShard[];
+  /** Shards that an earlier run had finished. */
+  readonly resumed: number;
   /** Input shards passed over because their output is there. */
-  readonly skipped: number;
+  readonly passedOver: number;
 }

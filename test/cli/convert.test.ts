@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -19,10 +19,10 @@ function convert(...args: readonly string[]): Promise<Run> {
   return kdata(["convert", ...args], { cwd: folder });
 }
 
-/** Every file in the test's folder, hidden ones included. */
+/** Every file in the test's folder, hidden ones included, but for manifests. */
 function files(): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".manifest.json"))
     .map((entry) => entry.name)
     .sort();
 }
@@ -77,7 +77,8 @@ test("--json prints the report, and --progress json tells programs how far it is
     bytes: 684,
     seconds: expect.any(Number) as number,
     shards: [{ files: [{ path: "out/rows.tfrecord", bytes: 684 }], records: 12 }],
-    skipped: 0,
+    resumed: 0,
+    passedOver: 0,
   });
   const events = stderr
     .trimEnd()
@@ -128,7 +129,7 @@ test("an output that exists is exit code 5, says what it holds, and stays as it 
     code: 5,
     stdout: "",
     stderr:
-      "kdata: error[exists]: out/rows.tfrecord exists (12 records, complete)\nhint: --if-exists skip | overwrite\n",
+      "kdata: error[exists]: out/rows.tfrecord exists (12 records, complete)\nhint: --if-exists skip | overwrite | resume\n",
   });
   expect(readFileSync(path).equals(readFileSync(rows))).toBe(true);
 
@@ -139,9 +140,56 @@ test("an output that exists is exit code 5, says what it holds, and stays as it 
 
   const skipped = await convert(rows, "--to", "tfrecord", "-o", "out", "--if-exists", "skip", "--progress", "bar");
   expect(skipped.code).toBe(0);
-  expect(skipped.stderr).toContain("skipped 1 shard that exist");
+  expect(skipped.stderr).toContain("passed over 1 shard that exist");
   expect((await convert(rows, "--to", "tfrecord", "-o", "out", "--if-exists", "overwrite")).code).toBe(0);
   expect(readFileSync(path).equals(readFileSync(rows))).toBe(true);
+});
+
+test("--resume says how much is there, and goes on with the rest", async () => {
+  for (const name of ["a", "b", "c"]) copyFileSync(rows, join(folder, `${name}.tfrecord`));
+  const args = ["*.tfrecord", "--to", "webdataset", "-o", "out"] as const;
+  await convert(...args);
+  const whole = readFileSync(join(folder, "out/b.tar"));
+  rmSync(join(folder, "out/a.tar"));
+  writeFileSync(join(folder, "out/b.tar"), whole.subarray(0, 100));
+  const { code, stdout, stderr } = await convert(...args, "--resume");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(masked(stderr)).toBe(
+    "kdata convert: 3 inputs, 36 samples, 2.0 KiB\n" +
+      "kdata convert: resume 1 of 3 shards already complete (checked size + checksum), 2 to do\n" +
+      "kdata convert: done 24/24 (100%) N smp/s 0 skipped -> out (2 shards)\n",
+  );
+  expect(readFileSync(join(folder, "out/b.tar")).equals(whole)).toBe(true);
+
+  const again = await convert(...args, "--if-exists", "resume", "--progress", "bar");
+  expect(again.stderr).toContain("resume  3 of 3 shards already complete (checked size + checksum), 0 to do\n");
+  expect(files()).toEqual(["a.tar", "a.tfrecord", "b.tar", "b.tfrecord", "c.tar", "c.tfrecord"]);
+});
+
+test("--resume refuses other arguments and says which", async () => {
+  await convert(rows, "--to", "tfrecord", "-o", "out", "--shards", "2");
+  const changed = await convert(
+    rows,
+    "--to",
+    "tfrecord",
+    "-o",
+    "out",
+    "--shards",
+    "3",
+    "--resume",
+    "--progress",
+    "none",
+  );
+  expect(changed).toEqual({
+    code: 2,
+    stdout: "",
+    stderr:
+      "kdata: error[state]: Cannot resume: the arguments changed: shards was 2 and is 3 now (out/.rows.tfrecord.manifest.json)\n" +
+      "hint: Resume with what the conversion began with, or overwrite its output.\n",
+  });
+  const both = await convert(rows, "--to", "tfrecord", "-o", "out", "--resume", "--if-exists", "skip");
+  expect(both.code).toBe(2);
+  expect(both.stderr).toContain("--resume and --if-exists skip do not go together");
 });
 
 test("- reads standard input", async () => {
