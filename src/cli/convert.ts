@@ -2,8 +2,9 @@
 
 import { basename } from "node:path";
 import { convert } from "../convert/convert.ts";
-import type { ConvertOptions, ConvertPlan, ConvertReport } from "../convert/options.ts";
+import type { ConvertOptions, ConvertPlan, ConvertProgress, ConvertReport } from "../convert/options.ts";
 import { planConversion } from "../convert/plan.ts";
+import { convertToStream } from "../convert/to-stream.ts";
 import { KdataError } from "../core/errors.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import { writableFormats } from "../writers/formats.ts";
@@ -20,7 +21,7 @@ import {
   parseCount,
   parseSize,
 } from "./numbers.ts";
-import type { Notice } from "./progress.ts";
+import type { Notice, Progress } from "./progress.ts";
 
 const EXISTING_CHOICES = ["error", "skip", "overwrite", "resume"] as const;
 const EXISTING_HINT = "--if-exists skip | overwrite | resume";
@@ -46,7 +47,7 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
       .option("--to <format>", `format to write: ${writableFormats.map(({ name }) => name).join(", ")}`)
-      .option("-o, --output <dir>", "directory to write to; made if there is none")
+      .option("-o, --output <dir>", "directory to write to; made if there is none; - is standard output")
       .addOption(fromOption(command))
       .addOption(
         command.createOption("--shard-size <size>", "numbered shards of about this size: 256MiB").conflicts("shards"),
@@ -79,9 +80,9 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
     await interruptible(async (signal) => {
       const spec = inputSpec(invocation.args, signal);
       const options = convertOptions(invocation.flags);
-      await (invocation.flags.dryRun
-        ? printPlan(spec, options, invocation)
-        : runConversion(spec, { ...options, signal }, invocation));
+      if (options.output === "-") await streamConversion(spec, { ...options, signal }, invocation);
+      else if (invocation.flags.dryRun) await printPlan(spec, options, invocation);
+      else await runConversion(spec, { ...options, signal }, invocation);
     });
     return undefined;
   },
@@ -91,7 +92,8 @@ const EXAMPLES = `
 Examples:
   kdata convert 'imgs/train-{000..007}.tar' --to tfrecord -o out/ --shard-size 256MiB
   kdata convert x.npy y.npy --to webdataset -o out/ --map x=image --map y=label
-  tar cf - digits/ | kdata convert - --to npy -o out/ --name digits`;
+  tar cf - digits/ | kdata convert - --to npy -o out/ --name digits
+  kdata convert x.tar --to tfrecord -o - | head -c 100 | xxd`;
 
 function convertOptions(flags: ConvertFlags): ConvertOptions {
   const { to, output, from, shardSize, shards, ifExists, select, drop, map, name } = flags;
@@ -157,13 +159,37 @@ async function runConversion(
         progress.begin(planNotice(plan, options));
         if (options.ifExists === "resume") progress.note(resumeNotice(plan));
       },
-      onProgress({ shard, records, totalRecords }) {
-        progress.update({ label: basename(shard), position: records, total: totalRecords });
-      },
+      onProgress: showProgress(progress),
     }),
   );
-  progress.end(doneNotice(report, options));
+  progress.end(doneNotice(report, destination(report, options)));
   await output.report({ schema: "kdata.convert/1", ...report }, []);
+}
+
+async function streamConversion(
+  spec: InputSpec,
+  options: ConvertOptions,
+  { output, progress, flags }: Invocation<ConvertFlags>,
+): Promise<void> {
+  if (flags.dryRun || flags.ifExists !== "error") {
+    const flag = flags.dryRun ? "--dry-run" : `--if-exists ${flags.ifExists}`;
+    throw new KdataError("usage", `Cannot convert: ${flag} and -o - do not go together`);
+  }
+  const write = output.binary();
+  const input = isStream(spec) ? "standard input" : spec.toString();
+  progress.begin({
+    terminal: `plan    ${input} -> ${options.to} on standard output`,
+    plain: `${input} -> standard output`,
+    data: { to: options.to },
+  });
+  const report = await convertToStream(spec, write, { ...options, onProgress: showProgress(progress) });
+  progress.end(doneNotice(report, "standard output"));
+}
+
+function showProgress(progress: Progress): (state: ConvertProgress) => void {
+  return ({ shard, records, totalRecords }) => {
+    progress.update({ label: basename(shard), position: records, total: totalRecords });
+  };
 }
 
 /** Says of an output that is there already how much it holds, and which flags there are. */
@@ -227,7 +253,7 @@ function planLine({ format, shards, records, bytes, to, outputs }: ConvertPlan, 
   return `plan    ${input.join(", ")} -> ${estimated}${formatQuantity(outputs.length, `${to} shard`)}`;
 }
 
-function doneNotice(report: ConvertReport, options: ConvertOptions): Notice {
+function doneNotice(report: ConvertReport, where: string): Notice {
   const { records, bytes, seconds, shards, passedOver } = report;
   const rate = formatSampleRate(records / seconds);
   const facts = [formatQuantity(records, "sample"), formatQuantity(shards.length, "shard"), formatBytes(bytes)];
@@ -235,7 +261,7 @@ function doneNotice(report: ConvertReport, options: ConvertOptions): Notice {
     `wrote ${facts.join(", ")} in ${formatDuration(seconds)} (${rate}, ${formatByteRate(bytes / seconds)})` +
     (passedOver > 0 ? `, passed over ${formatQuantity(passedOver, "shard")} that exist` : "");
   const count = formatCount(records);
-  const plain = `done ${count}/${count} (100%) ${rate} 0 skipped -> ${destination(report, options)}`;
+  const plain = `done ${count}/${count} (100%) ${rate} 0 skipped -> ${where}`;
   return { terminal, plain, data: report };
 }
 

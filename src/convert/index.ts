@@ -3,3 +3,4 @@
 export { convert } from "./convert.ts";
 export { planConversion } from "./plan.ts";
 export type { ConvertOptions, ConvertPlan, ConvertProgress, ConvertReport } from "./options.ts";
+export { convertToStream, type StreamConvertOptions } from "./to-stream.ts";

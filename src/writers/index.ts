@@ -4,5 +4,6 @@ export type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 export { writableFormatByName, writableFormats } from "./formats.ts";
 export { writableNpy } from "./npy.ts";
 export { ShardedWriter, type Splitting } from "./sharded.ts";
+export type { ByteSink } from "./sink.ts";
 export { writableTfrecord } from "./tfrecord.ts";
 export { writableWebdataset } from "./webdataset.ts";

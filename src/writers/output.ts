@@ -18,6 +18,7 @@ import {
 import { basename, dirname, join } from "node:path";
 
 import { KdataError } from "../core/errors.ts";
+import type { ByteSink } from "./sink.ts";
 
 const BUFFER_BYTES = 1 << 20; // one MiB a write: larger ones are no faster (docs/design.md)
 
@@ -27,7 +28,7 @@ const BUFFER_BYTES = 1 << 20; // one MiB a write: larger ones are no faster (doc
  *
  * Appended bytes are copied into one reused buffer, so the caller's memory may be reused at once.
  */
-export class PartialFile {
+export class PartialFile implements ByteSink {
   /** The final path. */
   readonly path: string;
   readonly #partial: string;

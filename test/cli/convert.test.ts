@@ -1,8 +1,11 @@
+import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fixture, kdata, masked, mnist, type Run } from "./run-kdata.ts";
+import { openOutput } from "../../src/cli/output.ts";
+import { fixture, kdata, main, masked, mnist, type Run } from "./run-kdata.ts";
 
 const rows = fixture("tfrecord/rows.tfrecord");
 
@@ -17,6 +20,23 @@ afterEach(() => {
 /** Runs `kdata convert` in the test's folder. */
 function convert(...args: readonly string[]): Promise<Run> {
   return kdata(["convert", ...args], { cwd: folder });
+}
+
+const kdataIn = `${process.execPath} ${main}`;
+
+/** Runs a shell pipeline that begins with `kdata`; the exit code is that of the first part that failed. */
+function piped(command: string): Promise<[code: number | null, stdout: Buffer, stderr: string]> {
+  const child = spawn("bash", ["-c", `set -o pipefail; ${kdataIn} ${command}`], { cwd: folder });
+  const stdout: Buffer[] = [];
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      resolve([code, Buffer.concat(stdout), stderr]);
+    });
+  });
 }
 
 /** Every file in the test's folder, hidden ones included, but for manifests. */
@@ -190,6 +210,45 @@ test("--resume refuses other arguments and says which", async () => {
   const both = await convert(rows, "--to", "tfrecord", "-o", "out", "--resume", "--if-exists", "skip");
   expect(both.code).toBe(2);
   expect(both.stderr).toContain("--resume and --if-exists skip do not go together");
+});
+
+test("-o - writes one stream to standard output, and nothing else", async () => {
+  await convert(rows, "--to", "webdataset", "-o", "out");
+  const [code, stdout, stderr] = await piped(
+    `convert ${rows} --to webdataset -o - --progress none | ` +
+      `${kdataIn} convert - --to tfrecord -o - | ${kdataIn} convert - --to webdataset -o - --progress none`,
+  );
+  expect(code).toBe(0);
+  expect(masked(stderr)).toBe(
+    "kdata convert: standard input -> standard output\n" +
+      "kdata convert: done 12/12 (100%) N smp/s 0 skipped -> standard output\n",
+  );
+  expect(stdout.equals(readFileSync(join(folder, "out/rows.tar")))).toBe(true);
+  expect(files()).toEqual(["rows.tar"]);
+});
+
+test("a reader of the stream that goes away ends it quietly", async () => {
+  const [code, stdout, stderr] = await piped(
+    `convert ${join(mnist, "t10k-*")} --to tfrecord -o - --progress none | head -c 100`,
+  );
+  expect([code, stdout.length, stderr]).toEqual([0, 100, ""]);
+});
+
+test.each([
+  [["--to", "npy"], /npy cannot be written to a stream .*tfrecord, webdataset/s],
+  [["--to", "tfrecord", "--shards", "2"], /a stream has no use for shards/],
+  [["--to", "tfrecord", "--dry-run"], /--dry-run and -o - do not go together/],
+  [["--to", "tfrecord", "--resume"], /--if-exists resume and -o - do not go together/],
+  [["--to", "tfrecord", "--json"], /the data goes there, so --format json cannot/],
+] as const)("-o - refuses %j", async (args, reason) => {
+  const { code, stdout, stderr } = await convert(rows, ...args, "-o", "-", "--progress", "none");
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr.replace("\nhint:", "")).toMatch(reason);
+});
+
+test("binary data is not written onto a terminal", () => {
+  const terminal = Object.assign(new PassThrough(), { isTTY: true }) as unknown as NodeJS.WriteStream;
+  expect(() => openOutput(terminal, "auto").binary()).toThrow("it is a terminal, and the data is binary");
 });
 
 test("- reads standard input", async () => {
