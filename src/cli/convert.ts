@@ -37,6 +37,9 @@ interface ConvertFlags {
   readonly select?: string;
   readonly drop?: string;
   readonly map: readonly string[];
+  readonly key?: string;
+  readonly onError?: "fail" | "skip";
+  readonly report?: string;
   readonly name?: string;
   readonly dryRun?: true;
 }
@@ -72,6 +75,14 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
           .default([], "none")
           .argParser((pair: string, pairs: readonly string[]) => [...pairs, pair]),
       )
+      .option("--key <feature>", "take the key from the text of this feature")
+      .addOption(
+        command
+          .createOption("--on-error <choice>", "what to do about a sample that is bad")
+          .choices(["fail", "skip"])
+          .default("fail"),
+      )
+      .option("--report <file>", "JSON Lines of the samples that were skipped")
       .option("--name <base>", "base name of numbered shards, or of what standard input becomes")
       .option("--dry-run", "print the plan and touch nothing")
       .addHelpText("after", EXAMPLES);
@@ -96,7 +107,7 @@ Examples:
   kdata convert x.tar --to tfrecord -o - | head -c 100 | xxd`;
 
 function convertOptions(flags: ConvertFlags): ConvertOptions {
-  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name } = flags;
+  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name, key, onError, report } = flags;
   // Not left to the parser, which would complain of a missing --to before it finds that --too was meant to be it.
   if (to === undefined) throw new KdataError("usage", "Cannot convert: --to <format> is missing");
   if (output === undefined) throw new KdataError("usage", "Cannot convert: -o <dir> is missing");
@@ -114,6 +125,9 @@ function convertOptions(flags: ConvertFlags): ConvertOptions {
     ...(drop !== undefined && { drop: parseNames(drop) }),
     ...(map.length > 0 && { rename: parseRenames(map) }),
     ...(name !== undefined && { name }),
+    ...(key !== undefined && { key }),
+    ...(onError !== undefined && { onError }),
+    ...(report !== undefined && { report }),
   };
 }
 
@@ -254,14 +268,17 @@ function planLine({ format, shards, records, bytes, to, outputs }: ConvertPlan, 
 }
 
 function doneNotice(report: ConvertReport, where: string): Notice {
-  const { records, bytes, seconds, shards, passedOver } = report;
+  const { records, bytes, seconds, shards, skipped, passedOver } = report;
   const rate = formatSampleRate(records / seconds);
   const facts = [formatQuantity(records, "sample"), formatQuantity(shards.length, "shard"), formatBytes(bytes)];
   const terminal =
     `wrote ${facts.join(", ")} in ${formatDuration(seconds)} (${rate}, ${formatByteRate(bytes / seconds)})` +
+    (skipped > 0 ? `, skipped ${formatQuantity(skipped, "bad sample")}` : "") +
     (passedOver > 0 ? `, passed over ${formatQuantity(passedOver, "shard")} that exist` : "");
-  const count = formatCount(records);
-  const plain = `done ${count}/${count} (100%) ${rate} 0 skipped -> ${where}`;
+  const total = records + skipped;
+  const percent = total === 0 ? 100 : Math.floor((100 * records) / total);
+  const count = `${formatCount(records)}/${formatCount(total)} (${percent}%)`;
+  const plain = `done ${count} ${rate} ${formatCount(skipped)} skipped -> ${where}`;
   return { terminal, plain, data: report };
 }
 

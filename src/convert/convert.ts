@@ -26,6 +26,7 @@ import {
   stemOf,
 } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
+import { writeSkipReport, type SkippedSample } from "./skips.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_STEM = "data"; // what becomes of a stream without a usable name
@@ -58,7 +59,8 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
   const { outputs, manifest } = settleExisting(prepared, options);
   const inputs = inputsOf(outputs);
   const counts = isCounted(options) ? countRecords(format, inputs, options.limits) : undefined;
-  const { jobs, finished } = remainingWork(planJobs(outputs, options, counts), manifest, counts);
+  const planned = planJobs(outputs, options, counts);
+  const { jobs, finished } = remainingWork(planned, manifest, counts);
   if (counts) options.onPlan?.(describePlan({ ...prepared, outputs }, options, counts, finished.length));
 
   const totals = {
@@ -69,7 +71,8 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
     manifest.add(shard);
   });
   const runner = new JobRunner(to, options, run, finished.length > 0);
-  const feed = new RecordFeed(format, readOptions(options));
+  const feed = new RecordFeed(format, readOptions(options), options.onError === "skip");
+  for (const { name, skips } of finished) run.skips.set(join(options.output, name), skips);
   try {
     for (const job of jobs) {
       run.throwIfAborted();
@@ -77,6 +80,7 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
     }
   } finally {
     feed.close();
+    run.writeReport(planned.map(({ stem }) => stem));
   }
   removeStale(outputs, [...manifest.pathsOf(finished), ...run.paths()]);
   run.tellProgress(inputs.at(-1)?.name ?? "", runner.counts);
@@ -85,6 +89,7 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
     seconds: (performance.now() - started) / 1000,
     shards: run.written,
     resumed: finished.length,
+    skipped: run.skipped,
     passedOver: prepared.outputs.length - outputs.length,
   };
 }
@@ -110,11 +115,12 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
   if (!isPassedOver) {
     run.throwIfAborted();
     const { shardSize } = options;
-    await runner.runStream(
-      { stem, pieces: [], ...(shardSize === undefined ? {} : { shardSize }) },
-      source.name,
-      samples,
-    );
+    const job = { stem, pieces: [], ...(shardSize === undefined ? {} : { shardSize }) };
+    try {
+      await runner.runStream(job, source.name, samples);
+    } finally {
+      run.writeReport();
+    }
     removeStale([planned], run.paths());
   }
   run.tellProgress(source.name, runner.counts);
@@ -123,6 +129,7 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
     seconds: (performance.now() - started) / 1000,
     shards: run.written,
     resumed: 0,
+    skipped: run.skipped,
     passedOver: isPassedOver ? 1 : 0,
   };
 }
@@ -130,6 +137,10 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
 /** What a conversion has written so far, when to tell of it, when to stop. */
 class ConversionRun implements JobEvents {
   readonly written: WrittenShard[] = [];
+  /** By the path of the shard that they are missing in, without its extension. */
+  readonly skips = new Map<string, readonly SkippedSample[]>();
+  /** Samples left out by this run. */
+  skipped = 0;
   readonly #options: ConvertOptions;
   readonly #totals: { readonly records: number | undefined; readonly finishedRecords: number };
   readonly #keep: JobEvents["onShard"] | undefined;
@@ -148,7 +159,21 @@ class ConversionRun implements JobEvents {
 
   onShard(shard: Parameters<JobEvents["onShard"]>[0]): void {
     if (shard.written.files.length > 0) this.written.push(shard.written);
+    this.skips.set(shard.stem, shard.skips);
+    this.skipped += shard.skips.length;
     this.#keep?.(shard);
+  }
+
+  /** Lists the samples left out; in the order of `stems` where shards have other places than they are finished in. */
+  allSkips(stems: readonly string[] = []): SkippedSample[] {
+    const place = new Map(stems.map((stem, index) => [stem, index]));
+    const shards = [...this.skips].sort(([a], [b]) => (place.get(a) ?? 0) - (place.get(b) ?? 0));
+    return shards.flatMap(([, skips]) => skips);
+  }
+
+  writeReport(stems?: readonly string[]): void {
+    const { report } = this.#options;
+    if (report !== undefined) writeSkipReport(report, this.allSkips(stems));
   }
 
   /** Lets the event loop run, then stops if that was asked. */

@@ -81,7 +81,7 @@ export function removeStale(outputs: readonly PlannedOutput[], current: readonly
 /** Collects the arguments that decide the bytes of the output. */
 function decidingArguments(
   { format, to }: PreparedConversion,
-  { shardSize, shards, select, drop, rename }: ConvertOptions,
+  { shardSize, shards, select, drop, rename, key, onError }: ConvertOptions,
 ): ManifestHead["arguments"] {
-  return { from: format.name, to: to.name, shardSize, shards, select, drop, rename };
+  return { from: format.name, to: to.name, shardSize, shards, select, drop, rename, key, onError: onError ?? "fail" };
 }

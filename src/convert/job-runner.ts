@@ -1,18 +1,20 @@
 // One job after the other: samples are read, mapped and written, and each shard that is finished is told of.
 
-import type { Sample } from "../core/sample.ts";
-import type { WritableFormat } from "../writers/format.ts";
-import { ShardedWriter } from "../writers/sharded.ts";
+import { KdataError } from "../core/errors.ts";
+import type { Origin, Sample } from "../core/sample.ts";
+import type { WritableFormat, WrittenShard } from "../writers/format.ts";
+import { ShardedWriter, numberedStem, type Splitting } from "../writers/sharded.ts";
 import { featureMap, type FeatureMap } from "./features.ts";
 import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
 import type { ConvertOptions } from "./options.ts";
-import { RecordFeed } from "./record-feed.ts";
+import type { RecordFeed } from "./record-feed.ts";
+import { isSampleError, skippedSample, type SkippedSample } from "./skips.ts";
 
 const TURN_MS = 20; // after so long the event loop gets its turn: signals, timers and progress stay prompt
 
 /** The options that say what is read and what is written of it. */
-export type SampleOptions = Pick<ConvertOptions, "select" | "drop" | "rename" | "limits">;
+export type SampleOptions = Pick<ConvertOptions, "select" | "drop" | "rename" | "key" | "onError" | "limits">;
 
 /** What a job runner tells. */
 export interface JobEvents {
@@ -22,11 +24,15 @@ export interface JobEvents {
   onTurn(source: string, counts: { readonly records: number; readonly bytes: number }): Promise<void>;
 }
 
+/** Takes a sample, or the error in place of one, and says whether it is time for others. */
+type TakeSample = (sample: Sample | KdataError, origin: Origin) => boolean;
+
 /** Runs jobs one after the other. */
 export class JobRunner {
   readonly #to: WritableFormat;
   readonly #events: JobEvents;
   readonly #map: FeatureMap;
+  readonly #skipsBad: boolean;
   #turnEnd = performance.now() + TURN_MS;
   #records = 0;
   #bytes = 0;
@@ -36,6 +42,7 @@ export class JobRunner {
     this.#to = to;
     this.#events = events;
     this.#map = featureMap(options, isBegun);
+    this.#skipsBad = options.onError === "skip";
   }
 
   /** Records and bytes written so far. */
@@ -51,8 +58,9 @@ export class JobRunner {
   async run(job: Job, feed: RecordFeed): Promise<void> {
     await this.#write(job, async (take) => {
       for (const piece of job.pieces) {
+        let record = piece.start;
         for (const sample of feed.samples(piece)) {
-          const isTurnOver = take(sample);
+          const isTurnOver = take(sample, { source: piece.input.name, record: record++ });
           if (isTurnOver) await this.#turn(piece.input.name);
         }
       }
@@ -63,47 +71,58 @@ export class JobRunner {
   async runStream(job: Job, source: string, samples: AsyncIterable<Sample>): Promise<void> {
     await this.#write(job, async (take) => {
       for await (const sample of samples) {
-        const isTurnOver = take(sample);
+        const isTurnOver = take(sample, sample.origin);
         if (isTurnOver) await this.#turn(source);
       }
     });
   }
 
-  async #write(job: Job, feed: (take: (sample: Sample) => boolean) => Promise<void>): Promise<void> {
+  async #write(job: Job, feed: (take: TakeSample) => Promise<void>): Promise<void> {
     const { stem, shardSize, firstShard = 0 } = job;
     let taken = 0; // records of the input since the last shard that was finished
-    const writer = new ShardedWriter(
-      this.#to,
-      stem,
-      shardSize === undefined ? { by: "none" } : { by: "bytes", bytes: shardSize },
-      {
-        firstShard,
-        onShard: (written, shardStem) => {
-          this.#events.onShard({ stem: shardStem, taken, written });
-          taken = 0;
-        },
-      },
-    );
+    let skips: SkippedSample[] = []; // those among them that were left out
+    const tell = (written: WrittenShard, shardStem: string): void => {
+      this.#events.onShard({ stem: shardStem, taken, written, skips });
+      taken = 0;
+      skips = [];
+    };
+    const splitting: Splitting = shardSize === undefined ? { by: "none" } : { by: "bytes", bytes: shardSize };
+    const writer = new ShardedWriter(this.#to, stem, splitting, { firstShard, onShard: tell });
     const before = this.counts;
     const count = (): void => {
       this.#records = before.records + writer.records;
       this.#bytes = before.bytes + writer.bytes;
     };
     try {
-      await feed((sample) => {
-        writer.write(this.#map(sample));
+      await feed((sample, origin) => {
+        const skipped = this.#take(writer, sample, origin);
+        if (skipped) skips.push(skipped);
         taken++;
         if (performance.now() < this.#turnEnd) return false;
         count();
         return true;
       });
       const shards = writer.finish();
-      if (shards.length === 0 && shardSize === undefined) {
-        this.#events.onShard({ stem, taken, written: { files: [], records: 0 } });
+      const isSingle = shardSize === undefined;
+      // Nothing is left of an input without records, or at the end of numbered shards: that too is finished.
+      if (taken > 0 || (isSingle && shards.length === 0)) {
+        tell({ files: [], records: 0 }, isSingle ? stem : numberedStem(stem, firstShard + shards.length));
       }
     } finally {
       writer.abort();
       count();
+    }
+  }
+
+  /** Writes a sample, or says why it is left out. */
+  #take(writer: ShardedWriter, sample: Sample | KdataError, origin: Origin): SkippedSample | undefined {
+    if (sample instanceof KdataError) return skippedSample(sample, origin);
+    try {
+      writer.write(this.#map(sample));
+      return undefined;
+    } catch (error) {
+      if (!this.#skipsBad || !isSampleError(error)) throw error;
+      return skippedSample(error, sample.origin);
     }
   }
 

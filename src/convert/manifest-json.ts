@@ -1,6 +1,7 @@
 // A manifest as text. Nothing in it is believed: it names files that are going to be read.
 
 import { KdataError } from "../core/errors.ts";
+import type { SkippedSample } from "./skips.ts";
 
 /** The arguments that decide the bytes of the output, by the names of the options. */
 export type ManifestArguments = Readonly<Record<string, unknown>>;
@@ -31,6 +32,8 @@ export interface ManifestShard {
   readonly taken: number;
   /** None where an input has no records. */
   readonly files: readonly ManifestFile[];
+  /** Samples of the input that were left out. */
+  readonly skips: readonly SkippedSample[];
 }
 
 /** A manifest as it is stored. */
@@ -92,13 +95,26 @@ function isSource(value: unknown): value is SourceFingerprint {
 }
 
 function isShard(value: unknown): value is ManifestShard {
-  const { name, records, taken, files } = recordOf(value) ?? {};
-  return typeof name === "string" && isCount(records) && isCount(taken) && Array.isArray(files) && files.every(isFile);
+  const { name, records, taken, files, skips } = recordOf(value) ?? {};
+  return (
+    typeof name === "string" &&
+    isCount(records) &&
+    isCount(taken) &&
+    Array.isArray(files) &&
+    files.every(isFile) &&
+    Array.isArray(skips) &&
+    skips.every(isSkip)
+  );
 }
 
 function isFile(value: unknown): value is ManifestFile {
   const { path, bytes, crc32 } = recordOf(value) ?? {};
   return typeof path === "string" && isBelow(path) && isCount(bytes) && typeof crc32 === "string";
+}
+
+function isSkip(value: unknown): value is SkippedSample {
+  const { source, record, code, reason } = recordOf(value) ?? {};
+  return [source, code, reason].every((text) => typeof text === "string") && isCount(record);
 }
 
 function isCount(value: unknown): boolean {

@@ -17,6 +17,7 @@ import {
   type ManifestShard,
   type SourceFingerprint,
 } from "./manifest-json.ts";
+import type { SkippedSample } from "./skips.ts";
 
 /** Changes when a manifest of an earlier kdata could not be resumed from. */
 const SCHEMA = "kdata.convert-manifest/1";
@@ -32,6 +33,7 @@ export interface FinishedShard {
   readonly stem: string;
   readonly taken: number;
   readonly written: WrittenShard;
+  readonly skips: readonly SkippedSample[];
 }
 
 /** The manifest of one conversion, stored anew with each shard that is finished. */
@@ -61,12 +63,12 @@ export class Manifest {
    *
    * @throws {KdataError} `output` when the system refuses.
    */
-  add({ stem, taken, written }: FinishedShard): void {
+  add({ stem, taken, written, skips }: FinishedShard): void {
     const name = relativeTo(this.#directory, stem);
     const files = written.files.map(({ path, bytes }) => {
       return { path: relativeTo(this.#directory, path), bytes, crc32: checksumOf(path) };
     });
-    this.#shards.set(name, { name, records: written.records, taken, files });
+    this.#shards.set(name, { name, records: written.records, taken, files, skips });
     this.save();
   }
 

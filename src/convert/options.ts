@@ -26,6 +26,15 @@ export interface ConvertOptions {
   readonly drop?: readonly string[];
   /** New names of features, by their names in the input. */
   readonly rename?: Readonly<Record<string, string>>;
+  /** The feature whose text becomes the key: a string, UTF-8 bytes or one whole number. It stays a feature too. */
+  readonly key?: string;
+  /**
+   * What to do about a sample that cannot be read, or that the output cannot hold; `fail` if left out. `skip` leaves it out;
+   * no other sample goes elsewhere for it. Damaged framing still fails, as does a bad record of a stream.
+   */
+  readonly onError?: "fail" | "skip";
+  /** A file to write the samples to that were left out, as JSON Lines: source, record, byte, code, reason; of a conversion that is resumed all of them. */
+  readonly report?: string;
   /** The base name of numbered shards, or of what a stream becomes; if left out, what the names of the input have in common. */
   readonly name?: string;
   readonly limits?: Partial<Limits>;
@@ -79,6 +88,8 @@ export interface ConvertReport {
   readonly shards: readonly WrittenShard[];
   /** Shards that an earlier run had finished. */
   readonly resumed: number;
+  /** Samples that this run has left out because they are bad. */
+  readonly skipped: number;
   /** Input shards passed over because their output is there. */
   readonly passedOver: number;
 }

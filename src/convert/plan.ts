@@ -138,6 +138,9 @@ export function checkOptions(options: ConvertOptions): void {
       hint: "Use overwrite, or leave out shards and shardSize.",
     });
   }
+  if (options.report !== undefined && options.onError !== "skip") {
+    throw new KdataError("usage", "Cannot convert: without onError skip there is nothing to report");
+  }
   if (name !== undefined && (name === "" || name !== basename(name) || name.startsWith("."))) {
     throw new KdataError("usage", `Cannot convert: ${JSON.stringify(name)} is not a file name`);
   }

@@ -10,8 +10,9 @@ import { writableFormatByName, writableFormats } from "../writers/formats.ts";
 import { StreamSink } from "../writers/sink.ts";
 import { JobRunner } from "./job-runner.ts";
 import type { ConvertOptions, ConvertReport } from "./options.ts";
-import { countRecords } from "./plan.ts";
+import { checkOptions, countRecords } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
+import { writeSkipReport, type SkippedSample } from "./skips.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_NAME = "-";
@@ -41,10 +42,12 @@ export async function convertToStream(
   const to = onto(sink, options);
   const input = await openInput(spec, options);
   const shards: WrittenShard[] = [];
+  const skipped: SkippedSample[] = [];
   let nextProgress = 0;
 
   const runner = new JobRunner(to, options, {
-    onShard({ written }) {
+    onShard({ written, skips }) {
+      skipped.push(...skips);
       if (written.files.length > 0) shards.push(written);
     },
     async onTurn(shard, { records, bytes }) {
@@ -61,15 +64,27 @@ export async function convertToStream(
       }
     },
   });
-  await input.run(runner);
+  try {
+    await input.run(runner);
+  } finally {
+    if (options.report !== undefined) writeSkipReport(options.report, skipped);
+  }
   if (sink.pendingBytes > 0) await write(sink.take());
   options.onProgress?.({ shard: STREAM_NAME, ...runner.counts, totalRecords: input.records });
-  return { ...runner.counts, seconds: (performance.now() - started) / 1000, shards, resumed: 0, passedOver: 0 };
+  return {
+    ...runner.counts,
+    seconds: (performance.now() - started) / 1000,
+    shards,
+    skipped: skipped.length,
+    resumed: 0,
+    passedOver: 0,
+  };
 }
 
 /** Makes the format write its one shard to the sink. */
 function onto(sink: StreamSink, options: StreamConvertOptions): WritableFormat {
   const to = writableFormatByName(options.to);
+  checkOptions({ ...options, output: STREAM_NAME });
   const useless = FILE_OPTIONS.find((name) => options[name] !== undefined);
   if (useless !== undefined) throw new KdataError("usage", `Cannot convert: a stream has no use for ${useless}`);
   const shard = to.stream?.(sink);
@@ -87,7 +102,7 @@ async function openInput(
   spec: string | readonly string[] | StreamSource,
   options: StreamConvertOptions,
 ): Promise<{ readonly records: number | undefined; run(runner: JobRunner): Promise<void> }> {
-  const { from, limits, onProgress } = options;
+  const { from, limits, onProgress, onError } = options;
   const reading = limits ? { limits } : {};
   const given = from === undefined ? {} : { format: from };
   if (typeof spec === "object" && "chunks" in spec) {
@@ -102,7 +117,7 @@ async function openInput(
   return {
     records: counts?.reduce((sum, count) => sum + count, 0),
     async run(runner) {
-      const feed = new RecordFeed(format, reading);
+      const feed = new RecordFeed(format, reading, onError === "skip");
       try {
         const pieces = shards.map((input) => ({ input, start: 0, end: undefined }));
         await runner.run({ stem: STREAM_NAME, pieces }, feed);

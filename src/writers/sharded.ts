@@ -115,6 +115,11 @@ export class ShardedWriter {
 
   #finishShard(shard: ShardWriter): void {
     const stem = this.#nextStem();
+    if (shard.records === 0) {
+      // Its only samples were refused, and the caller went on.
+      this.abort();
+      return;
+    }
     const written = shard.finish();
     this.#written.push(written);
     for (const file of written.files) this.#finishedBytes += file.bytes;

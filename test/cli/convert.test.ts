@@ -97,6 +97,7 @@ test("--json prints the report, and --progress json tells programs how far it is
     bytes: 684,
     seconds: expect.any(Number) as number,
     shards: [{ files: [{ path: "out/rows.tfrecord", bytes: 684 }], records: 12 }],
+    skipped: 0,
     resumed: 0,
     passedOver: 0,
   });
@@ -210,6 +211,37 @@ test("--resume refuses other arguments and says which", async () => {
   const both = await convert(rows, "--to", "tfrecord", "-o", "out", "--resume", "--if-exists", "skip");
   expect(both.code).toBe(2);
   expect(both.stderr).toContain("--resume and --if-exists skip do not go together");
+});
+
+test("--on-error skip leaves out what is bad, counts it, and reports it", async () => {
+  damaged(rows, "rows.tfrecord", flipBit(40));
+  const args = ["rows.tfrecord", "--to", "tfrecord", "-o", "out", "--on-error", "skip"] as const;
+  const { code, stdout, stderr } = await convert(...args, "--report", "bad.jsonl");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(masked(stderr)).toBe(
+    "kdata convert: 1 input, 12 samples, 684 B\n" +
+      "kdata convert: done 11/12 (91%) N smp/s 1 skipped -> out/rows.tfrecord\n",
+  );
+  expect(readFileSync(join(folder, "bad.jsonl"), "utf8")).toMatch(
+    /^\{"source":"rows\.tfrecord","record":0,"byte":\d+,"code":"checksum","reason":"Cannot read tfrecord: [^"]+"\}\n$/,
+  );
+  const again = await convert(...args, "--if-exists", "overwrite", "--json", "--progress", "bar");
+  expect(JSON.parse(again.stdout)).toMatchObject({ records: 11, skipped: 1 });
+  expect(again.stderr).toContain("), skipped 1 bad sample\n");
+  const alone = await convert(rows, "--to", "npy", "-o", "out", "--report", "bad.jsonl");
+  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining("there is nothing to report")]);
+});
+
+test("--key makes the text of a feature the key", async () => {
+  const missing = await convert(rows, "--to", "tfrecord", "-o", "out", "--key", "yy", "--progress", "none");
+  expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('Cannot take the key from feature "yy"')]);
+  await convert(rows, "--to", "tfrecord", "-o", "out", "--key", "y");
+  const { stdout } = await kdata(["head", "-n", "3", "out/rows.tfrecord", "--json"], { cwd: folder });
+  const keys = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { __key__: string }).__key__);
+  expect(keys).toEqual(["0", "1", "2"]);
 });
 
 test("-o - writes one stream to standard output, and nothing else", async () => {
