@@ -37,6 +37,7 @@ interface ConvertFlags {
   readonly select?: string;
   readonly drop?: string;
   readonly map: readonly string[];
+  readonly jobs?: string;
   readonly key?: string;
   readonly onError?: "fail" | "skip";
   readonly report?: string;
@@ -75,6 +76,7 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
           .default([], "none")
           .argParser((pair: string, pairs: readonly string[]) => [...pairs, pair]),
       )
+      .option("-j, --jobs <count>", "worker threads, a shard at a time in each")
       .option("--key <feature>", "take the key from the text of this feature")
       .addOption(
         command
@@ -99,6 +101,12 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
   },
 };
 
+const ONE_THREAD: Notice = {
+  terminal: "workers none: shards of a size follow from one another",
+  plain: "no workers: shards of a size follow from one another",
+  data: { workers: 0 },
+};
+
 const EXAMPLES = `
 Examples:
   kdata convert 'imgs/train-{000..007}.tar' --to tfrecord -o out/ --shard-size 256MiB
@@ -107,7 +115,7 @@ Examples:
   kdata convert x.tar --to tfrecord -o - | head -c 100 | xxd`;
 
 function convertOptions(flags: ConvertFlags): ConvertOptions {
-  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name, key, onError, report } = flags;
+  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name, key, onError, report, jobs } = flags;
   // Not left to the parser, which would complain of a missing --to before it finds that --too was meant to be it.
   if (to === undefined) throw new KdataError("usage", "Cannot convert: --to <format> is missing");
   if (output === undefined) throw new KdataError("usage", "Cannot convert: -o <dir> is missing");
@@ -126,6 +134,7 @@ function convertOptions(flags: ConvertFlags): ConvertOptions {
     ...(map.length > 0 && { rename: parseRenames(map) }),
     ...(name !== undefined && { name }),
     ...(key !== undefined && { key }),
+    ...(jobs !== undefined && { workers: parseCount(jobs, "-j", 0) }),
     ...(onError !== undefined && { onError }),
     ...(report !== undefined && { report }),
   };
@@ -172,6 +181,7 @@ async function runConversion(
       onPlan(plan) {
         progress.begin(planNotice(plan, options));
         if (options.ifExists === "resume") progress.note(resumeNotice(plan));
+        if (options.shardSize !== undefined && (options.workers ?? 0) > 1) progress.note(ONE_THREAD);
       },
       onProgress: showProgress(progress),
     }),
@@ -201,8 +211,20 @@ async function streamConversion(
 }
 
 function showProgress(progress: Progress): (state: ConvertProgress) => void {
-  return ({ shard, records, totalRecords }) => {
-    progress.update({ label: basename(shard), position: records, total: totalRecords });
+  return ({ shard, records, totalRecords, running }) => {
+    if (running.length === 0) {
+      progress.update({ label: basename(shard), position: records, total: totalRecords });
+      return;
+    }
+    progress.update(
+      { label: "total", position: records, total: totalRecords, note: formatQuantity(running.length, "worker") },
+      running.map((part) => ({
+        label: basename(part.shard),
+        position: part.records,
+        total: part.totalRecords,
+        tail: "",
+      })),
+    );
   };
 }
 

@@ -1,18 +1,20 @@
-// Data set to data set: samples are read in order by one format and written by another, shard by shard, in this thread.
+// Data set to data set: samples are read in order by one format and written by another, shard by shard, in this thread or in workers.
 
 import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 
 import { KdataError } from "../core/errors.ts";
-import type { ReadOptions } from "../readers/format.ts";
+import type { ReadOptions, ShardFiles } from "../readers/format.ts";
 import { openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
 import type { WrittenShard } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
 import { refuseExisting, removeStale, settleExisting } from "./existing.ts";
-import { JobRunner, type JobEvents } from "./job-runner.ts";
-import { planJobs, remainingWork } from "./jobs.ts";
-import type { ConvertOptions, ConvertReport } from "./options.ts";
+import { checkFirstSample, convertInWorkers, type WorkerEvents } from "./in-workers.ts";
+import { JobRunner, type Counts, type JobEvents } from "./job-runner.ts";
+import { planJobs, remainingWork, type Job } from "./jobs.ts";
+import type { FinishedShard } from "./manifest.ts";
+import type { ConvertOptions, ConvertReport, ShardProgress } from "./options.ts";
 import {
   checkOptions,
   checkStreamOptions,
@@ -24,6 +26,7 @@ import {
   planSingle,
   prepareConversion,
   stemOf,
+  workersOf,
 } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
 import { writeSkipReport, type SkippedSample } from "./skips.ts";
@@ -61,7 +64,8 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
   const counts = isCounted(options) ? countRecords(format, inputs, options.limits) : undefined;
   const planned = planJobs(outputs, options, counts);
   const { jobs, finished } = remainingWork(planned, manifest, counts);
-  if (counts) options.onPlan?.(describePlan({ ...prepared, outputs }, options, counts, finished.length));
+  const work = { resumed: finished.length, workers: workersOf(options, jobs.length) };
+  if (counts) options.onPlan?.(describePlan({ ...prepared, outputs }, options, counts, work));
 
   const totals = {
     records: counts?.reduce((sum, count) => sum + count, 0),
@@ -70,24 +74,36 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
   const run = new ConversionRun(options, totals, (shard) => {
     manifest.add(shard);
   });
-  const runner = new JobRunner(to, options, run, finished.length > 0);
   const feed = new RecordFeed(format, readOptions(options), options.onError === "skip");
   for (const { name, skips } of finished) run.skips.set(join(options.output, name), skips);
+  let done: Counts;
   try {
-    for (const job of jobs) {
-      run.throwIfAborted();
-      await runner.run(job, feed);
+    run.throwIfAborted();
+    if (work.workers > 0) {
+      if (finished.length === 0) checkFirstSample(jobs, feed, options);
+      const recordsOf = countsOfJobs(inputs, counts);
+      done = await convertInWorkers({ from: format.name, to: to.name, jobs, ...work, recordsOf }, options, run);
+    } else {
+      const runner = new JobRunner(to, options, run, finished.length > 0);
+      for (const job of jobs) {
+        run.throwIfAborted();
+        await runner.run(job, feed);
+      }
+      done = runner.counts;
     }
+  } catch (error) {
+    run.throwIfAborted();
+    throw error;
   } finally {
     feed.close();
     run.writeReport(planned.map(({ stem }) => stem));
   }
   removeStale(outputs, [...manifest.pathsOf(finished), ...run.paths()]);
-  run.tellProgress(inputs.at(-1)?.name ?? "", runner.counts);
+  run.tellProgress(inputs.at(-1)?.name ?? "", done);
   return {
-    ...runner.counts,
+    ...done,
     seconds: (performance.now() - started) / 1000,
-    shards: run.written,
+    shards: run.shards(planned.map(({ stem }) => stem)),
     resumed: finished.length,
     skipped: run.skipped,
     passedOver: prepared.outputs.length - outputs.length,
@@ -127,7 +143,7 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
   return {
     ...runner.counts,
     seconds: (performance.now() - started) / 1000,
-    shards: run.written,
+    shards: run.shards(),
     resumed: 0,
     skipped: run.skipped,
     passedOver: isPassedOver ? 1 : 0,
@@ -135,12 +151,12 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
 }
 
 /** What a conversion has written so far, when to tell of it, when to stop. */
-class ConversionRun implements JobEvents {
-  readonly written: WrittenShard[] = [];
+class ConversionRun implements JobEvents, WorkerEvents {
   /** By the path of the shard that they are missing in, without its extension. */
   readonly skips = new Map<string, readonly SkippedSample[]>();
   /** Samples left out by this run. */
   skipped = 0;
+  readonly #written = new Map<string, WrittenShard>();
   readonly #options: ConvertOptions;
   readonly #totals: { readonly records: number | undefined; readonly finishedRecords: number };
   readonly #keep: JobEvents["onShard"] | undefined;
@@ -157,43 +173,44 @@ class ConversionRun implements JobEvents {
     this.#keep = keep;
   }
 
-  onShard(shard: Parameters<JobEvents["onShard"]>[0]): void {
-    if (shard.written.files.length > 0) this.written.push(shard.written);
+  onShard(shard: FinishedShard): void {
+    if (shard.written.files.length > 0) this.#written.set(shard.stem, shard.written);
     this.skips.set(shard.stem, shard.skips);
     this.skipped += shard.skips.length;
     this.#keep?.(shard);
   }
 
-  /** Lists the samples left out; in the order of `stems` where shards have other places than they are finished in. */
-  allSkips(stems: readonly string[] = []): SkippedSample[] {
-    const place = new Map(stems.map((stem, index) => [stem, index]));
-    const shards = [...this.skips].sort(([a], [b]) => (place.get(a) ?? 0) - (place.get(b) ?? 0));
-    return shards.flatMap(([, skips]) => skips);
-  }
-
-  writeReport(stems?: readonly string[]): void {
-    const { report } = this.#options;
-    if (report !== undefined) writeSkipReport(report, this.allSkips(stems));
-  }
-
   /** Lets the event loop run, then stops if that was asked. */
-  async onTurn(source: string, counts: { readonly records: number; readonly bytes: number }): Promise<void> {
-    if (performance.now() >= this.#nextProgress) {
-      this.tellProgress(source, counts);
-      this.#nextProgress = performance.now() + PROGRESS_MS;
-    }
+  async onTurn(source: string, counts: Counts): Promise<void> {
+    this.onProgress(source, counts);
     await setImmediate();
     this.throwIfAborted();
   }
 
-  /** Lists the files written so far. */
-  paths(): string[] {
-    return this.written.flatMap(({ files }) => files.map(({ path }) => path));
+  onProgress(source: string, counts: Counts, running?: readonly ShardProgress[]): void {
+    if (performance.now() < this.#nextProgress) return;
+    this.tellProgress(source, counts, running);
+    this.#nextProgress = performance.now() + PROGRESS_MS;
   }
 
-  tellProgress(shard: string, { records, bytes }: { readonly records: number; readonly bytes: number }): void {
+  /** Lists the files written so far. */
+  paths(): string[] {
+    return [...this.#written.values()].flatMap(({ files }) => files.map(({ path }) => path));
+  }
+
+  /** Lists the shards written, in the order of `stems` where workers may have finished them in another one. */
+  shards(stems: readonly string[] = []): WrittenShard[] {
+    return inOrder(this.#written, stems);
+  }
+
+  writeReport(stems: readonly string[] = []): void {
+    const { report } = this.#options;
+    if (report !== undefined) writeSkipReport(report, inOrder(this.skips, stems).flat());
+  }
+
+  tellProgress(shard: string, { records, bytes }: Counts, running: readonly ShardProgress[] = []): void {
     const { records: totalRecords, finishedRecords } = this.#totals;
-    this.#options.onProgress?.({ shard, records: finishedRecords + records, totalRecords, bytes });
+    this.#options.onProgress?.({ shard, records: finishedRecords + records, totalRecords, bytes, running });
   }
 
   throwIfAborted(): void {
@@ -201,6 +218,24 @@ class ConversionRun implements JobEvents {
     if (signal?.aborted)
       throw new KdataError("aborted", "Cannot go on converting: stopped on request", { cause: signal.reason });
   }
+}
+
+/** The values of what is known by stems, in the order of the stems; those of no such stem in their own order. */
+function inOrder<T>(byStem: ReadonlyMap<string, T>, stems: readonly string[]): T[] {
+  const place = new Map(stems.map((stem, index) => [stem, index]));
+  return [...byStem].sort(([a], [b]) => (place.get(a) ?? 0) - (place.get(b) ?? 0)).map(([, value]) => value);
+}
+
+/** Makes a function that says how many records a job has. */
+function countsOfJobs(
+  inputs: readonly ShardFiles[],
+  counts: readonly number[] | undefined,
+): (job: Job) => number | undefined {
+  const countOf = new Map(inputs.map((input, index) => [input, counts?.[index] ?? 0]));
+  return ({ pieces }) => {
+    if (!counts) return undefined;
+    return pieces.reduce((sum, { input, start, end }) => sum + (end ?? countOf.get(input) ?? 0) - start, 0);
+  };
 }
 
 /** Counting is a scan of the framing: it is left out where nobody asks for a number. */

@@ -16,12 +16,18 @@ const TURN_MS = 20; // after so long the event loop gets its turn: signals, time
 /** The options that say what is read and what is written of it. */
 export type SampleOptions = Pick<ConvertOptions, "select" | "drop" | "rename" | "key" | "onError" | "limits">;
 
+/** What was written so far. */
+export interface Counts {
+  readonly records: number;
+  readonly bytes: number;
+}
+
 /** What a job runner tells. */
 export interface JobEvents {
   /** A shard has its final name. */
   onShard(shard: FinishedShard): void;
   /** It is time to let others run. `source` is what is being read, the counts are those of all jobs so far. */
-  onTurn(source: string, counts: { readonly records: number; readonly bytes: number }): Promise<void>;
+  onTurn(source: string, counts: Counts): Promise<void>;
 }
 
 /** Takes a sample, or the error in place of one, and says whether it is time for others. */
@@ -46,7 +52,7 @@ export class JobRunner {
   }
 
   /** Records and bytes written so far. */
-  get counts(): { readonly records: number; readonly bytes: number } {
+  get counts(): Counts {
     return { records: this.#records, bytes: this.#bytes };
   }
 

@@ -37,12 +37,24 @@ export interface ConvertOptions {
   readonly report?: string;
   /** The base name of numbered shards, or of what a stream becomes; if left out, what the names of the input have in common. */
   readonly name?: string;
+  /**
+   * Worker threads, each of which writes a shard at a time; in this thread if left out. The bytes are the same. Shards of a size
+   * follow from one another, so they are written in this thread.
+   */
+  readonly workers?: number;
   readonly limits?: Partial<Limits>;
   readonly signal?: AbortSignal;
   /** Called once, before anything is written. Not called for a stream. */
   readonly onPlan?: (plan: ConvertPlan) => void;
   /** Called at most ten times a second, and once at the end. */
   readonly onProgress?: (progress: ConvertProgress) => void;
+}
+
+/** How far one shard is that a worker thread reads. */
+export interface ShardProgress {
+  readonly shard: string;
+  readonly records: number;
+  readonly totalRecords: number | undefined;
 }
 
 /** How far a conversion is. */
@@ -55,6 +67,8 @@ export interface ConvertProgress {
   readonly totalRecords: number | undefined;
   /** Bytes written so far, over all shards. */
   readonly bytes: number;
+  /** What the worker threads are at; nothing without them. */
+  readonly running: readonly ShardProgress[];
 }
 
 /** What a conversion is going to do. */
@@ -73,6 +87,8 @@ export interface ConvertPlan {
    * on the features, `*` stands for the feature.
    */
   readonly outputs: readonly string[];
+  /** Worker threads; 0: this thread. */
+  readonly workers: number;
   /** Shards of the output that an earlier run has finished, checked by size and checksum; 0 unless it is resumed. */
   readonly resumed: number;
 }

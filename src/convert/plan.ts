@@ -39,7 +39,7 @@ export interface PreparedConversion {
 export async function planConversion(spec: string | readonly string[], options: ConvertOptions): Promise<ConvertPlan> {
   const prepared = await prepareConversion(spec, options);
   const counts = countRecords(prepared.format, inputsOf(prepared.outputs), options.limits);
-  return describePlan(prepared, options, counts, 0);
+  return describePlan(prepared, options, counts, { resumed: 0, workers: workersOf(options, Infinity) });
 }
 
 /** Says what a conversion is going to do. `counts` are the records of each input. */
@@ -47,7 +47,7 @@ export function describePlan(
   { format, to, outputs }: PreparedConversion,
   options: ConvertOptions,
   counts: readonly number[],
-  resumed: number,
+  work: Pick<ConvertPlan, "resumed" | "workers">,
 ): ConvertPlan {
   const inputs = inputsOf(outputs);
   const records = counts.reduce((sum, count) => sum + count, 0);
@@ -55,7 +55,13 @@ export function describePlan(
   const paths = outputStems(outputs, options, records, bytes).flatMap(
     (stem) => to.paths(stem) ?? [`${stem}.*.${to.extension}`],
   );
-  return { format: format.name, shards: inputs.length, records, bytes, to: to.name, outputs: paths, resumed };
+  return { format: format.name, shards: inputs.length, records, bytes, to: to.name, outputs: paths, ...work };
+}
+
+/** Says how many worker threads so many jobs are worth; 0: none. */
+export function workersOf({ workers = 0, shardSize }: ConvertOptions, jobs: number): number {
+  const useful = shardSize === undefined ? Math.min(workers, jobs) : 0;
+  return useful > 1 ? useful : 0;
 }
 
 /** Lists the inputs of outputs, in order. */
@@ -137,6 +143,10 @@ export function checkOptions(options: ConvertOptions): void {
     throw new KdataError("usage", "Cannot convert: numbered shards cannot be skipped one by one", {
       hint: "Use overwrite, or leave out shards and shardSize.",
     });
+  }
+  const { workers = 0 } = options;
+  if (!Number.isSafeInteger(workers) || workers < 0) {
+    throw new KdataError("usage", `Cannot convert: workers must be a whole number from 0 on, not ${workers}`);
   }
   if (options.report !== undefined && options.onError !== "skip") {
     throw new KdataError("usage", "Cannot convert: without onError skip there is nothing to report");

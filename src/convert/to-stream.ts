@@ -17,8 +17,8 @@ import { writeSkipReport, type SkippedSample } from "./skips.ts";
 const PROGRESS_MS = 100;
 const STREAM_NAME = "-";
 
-/** Options that name, number or look for files, which a stream is not. */
-const FILE_OPTIONS = ["shards", "shardSize", "name"] as const;
+/** Options about shards, which a stream has not. */
+const FILE_OPTIONS = ["shards", "shardSize", "name", "workers"] as const;
 
 /** What a conversion into a stream is asked to do. */
 export type StreamConvertOptions = Omit<ConvertOptions, "output" | "ifExists" | "onPlan">;
@@ -53,7 +53,7 @@ export async function convertToStream(
     async onTurn(shard, { records, bytes }) {
       if (sink.pendingBytes > 0) await write(sink.take());
       if (performance.now() >= nextProgress) {
-        options.onProgress?.({ shard, records, totalRecords: input.records, bytes });
+        options.onProgress?.({ shard, records, totalRecords: input.records, bytes, running: [] });
         nextProgress = performance.now() + PROGRESS_MS;
       }
       await setImmediate();
@@ -70,7 +70,7 @@ export async function convertToStream(
     if (options.report !== undefined) writeSkipReport(options.report, skipped);
   }
   if (sink.pendingBytes > 0) await write(sink.take());
-  options.onProgress?.({ shard: STREAM_NAME, ...runner.counts, totalRecords: input.records });
+  options.onProgress?.({ shard: STREAM_NAME, ...runner.counts, totalRecords: input.records, running: [] });
   return {
     ...runner.counts,
     seconds: (performance.now() - started) / 1000,

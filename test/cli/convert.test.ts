@@ -213,6 +213,19 @@ test("--resume refuses other arguments and says which", async () => {
   expect(both.stderr).toContain("--resume and --if-exists skip do not go together");
 });
 
+test("-j shows a bar for each shard that is being written and one for all of them", async () => {
+  for (const name of ["a", "b", "c"]) copyFileSync(join(mnist, "t10k-images-idx3-ubyte"), join(folder, `${name}.idx`));
+  const args = ["*.idx", "--to", "webdataset", "-o", "out", "-j", "2"] as const;
+  const { code, stderr } = await convert(...args, "--progress", "bar");
+  expect(code).toBe(0);
+  const shown = masked(stderr).replaceAll("\u001b", "^");
+  expect(shown).toMatch(/[abc]\.idx ━*─* +\d+% {2}[\d,]+\/10,000\^\[K\n/);
+  expect(shown).toMatch(/\ntotal ━*─* +\d+% {2}[\d,]+\/30,000 {2}N smp\/s.* {2}[12] workers?\^\[K/);
+  expect(shown).toMatch(/\^\[Kwrote 30,000 samples, 3 shards, .* in N s \(N smp\/s, N MiB\/s\)\n$/);
+  const sized = await convert(...args, "--shard-size", "1GB", "--name", "n");
+  expect(sized.stderr).toContain("kdata convert: no workers: shards of a size follow from one another\n");
+});
+
 test("--on-error skip leaves out what is bad, counts it, and reports it", async () => {
   damaged(rows, "rows.tfrecord", flipBit(40));
   const args = ["rows.tfrecord", "--to", "tfrecord", "-o", "out", "--on-error", "skip"] as const;

@@ -244,6 +244,7 @@ describe("planConversion()", () => {
       to: "webdataset",
       outputs: [at("out/a.tar"), at("out/b.tar")],
       resumed: 0,
+      workers: 0,
     });
     const numbered = await planConversion(at("in/*.tfrecord"), { to: "npy", output: at("out"), shards: 3, name: "x" });
     expect(numbered.outputs).toEqual(["0", "1", "2"].map((number) => at(`out/x-0000${number}.*.npy`)));
