@@ -2,8 +2,9 @@
 
 import { basename } from "node:path";
 import { convert } from "../convert/convert.ts";
-import type { ConvertOptions, ConvertPlan, ConvertReport } from "../convert/options.ts";
+import type { ConvertOptions, ConvertPlan, ConvertProgress, ConvertReport } from "../convert/options.ts";
 import { planConversion } from "../convert/plan.ts";
+import { convertToStream } from "../convert/to-stream.ts";
 import { KdataError } from "../core/errors.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import { writableFormats } from "../writers/formats.ts";
@@ -20,10 +21,10 @@ import {
   parseCount,
   parseSize,
 } from "./numbers.ts";
-import type { Notice } from "./progress.ts";
+import type { Notice, Progress } from "./progress.ts";
 
-const EXISTING_CHOICES = ["error", "skip", "overwrite"] as const;
-const EXISTING_HINT = "--if-exists skip | overwrite";
+const EXISTING_CHOICES = ["error", "skip", "overwrite", "resume"] as const;
+const EXISTING_HINT = "--if-exists skip | overwrite | resume";
 
 interface ConvertFlags {
   readonly to?: string;
@@ -32,9 +33,14 @@ interface ConvertFlags {
   readonly shardSize?: string;
   readonly shards?: string;
   readonly ifExists: (typeof EXISTING_CHOICES)[number];
+  readonly resume?: true;
   readonly select?: string;
   readonly drop?: string;
   readonly map: readonly string[];
+  readonly jobs?: string;
+  readonly key?: string;
+  readonly onError?: "fail" | "skip";
+  readonly report?: string;
   readonly name?: string;
   readonly dryRun?: true;
 }
@@ -45,7 +51,7 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
       .option("--to <format>", `format to write: ${writableFormats.map(({ name }) => name).join(", ")}`)
-      .option("-o, --output <dir>", "directory to write to; made if there is none")
+      .option("-o, --output <dir>", "directory to write to; made if there is none; - is standard output")
       .addOption(fromOption(command))
       .addOption(
         command.createOption("--shard-size <size>", "numbered shards of about this size: 256MiB").conflicts("shards"),
@@ -57,6 +63,11 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
           .choices(EXISTING_CHOICES)
           .default("error"),
       )
+      .addOption(
+        command
+          .createOption("--resume", "go on with a conversion that was stopped: --if-exists resume")
+          .implies({ ifExists: "resume" }),
+      )
       .addOption(command.createOption("--select <names>", "keep only these features: a,b").conflicts("drop"))
       .option("--drop <names>", "leave these features out: a,b")
       .addOption(
@@ -65,6 +76,15 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
           .default([], "none")
           .argParser((pair: string, pairs: readonly string[]) => [...pairs, pair]),
       )
+      .option("-j, --jobs <count>", "worker threads, a shard at a time in each")
+      .option("--key <feature>", "take the key from the text of this feature")
+      .addOption(
+        command
+          .createOption("--on-error <choice>", "what to do about a sample that is bad")
+          .choices(["fail", "skip"])
+          .default("fail"),
+      )
+      .option("--report <file>", "JSON Lines of the samples that were skipped")
       .option("--name <base>", "base name of numbered shards, or of what standard input becomes")
       .option("--dry-run", "print the plan and touch nothing")
       .addHelpText("after", EXAMPLES);
@@ -73,25 +93,35 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
     await interruptible(async (signal) => {
       const spec = inputSpec(invocation.args, signal);
       const options = convertOptions(invocation.flags);
-      await (invocation.flags.dryRun
-        ? printPlan(spec, options, invocation)
-        : runConversion(spec, { ...options, signal }, invocation));
+      if (options.output === "-") await streamConversion(spec, { ...options, signal }, invocation);
+      else if (invocation.flags.dryRun) await printPlan(spec, options, invocation);
+      else await runConversion(spec, { ...options, signal }, invocation);
     });
     return undefined;
   },
+};
+
+const ONE_THREAD: Notice = {
+  terminal: "workers none: shards of a size follow from one another",
+  plain: "no workers: shards of a size follow from one another",
+  data: { workers: 0 },
 };
 
 const EXAMPLES = `
 Examples:
   kdata convert 'imgs/train-{000..007}.tar' --to tfrecord -o out/ --shard-size 256MiB
   kdata convert x.npy y.npy --to webdataset -o out/ --map x=image --map y=label
-  tar cf - digits/ | kdata convert - --to npy -o out/ --name digits`;
+  tar cf - digits/ | kdata convert - --to npy -o out/ --name digits
+  kdata convert x.tar --to tfrecord -o - | head -c 100 | xxd`;
 
 function convertOptions(flags: ConvertFlags): ConvertOptions {
-  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name } = flags;
+  const { to, output, from, shardSize, shards, ifExists, select, drop, map, name, key, onError, report, jobs } = flags;
   // Not left to the parser, which would complain of a missing --to before it finds that --too was meant to be it.
   if (to === undefined) throw new KdataError("usage", "Cannot convert: --to <format> is missing");
   if (output === undefined) throw new KdataError("usage", "Cannot convert: -o <dir> is missing");
+  if (flags.resume && ifExists !== "resume") {
+    throw new KdataError("usage", `Cannot convert: --resume and --if-exists ${ifExists} do not go together`);
+  }
   return {
     to,
     output,
@@ -103,6 +133,10 @@ function convertOptions(flags: ConvertFlags): ConvertOptions {
     ...(drop !== undefined && { drop: parseNames(drop) }),
     ...(map.length > 0 && { rename: parseRenames(map) }),
     ...(name !== undefined && { name }),
+    ...(key !== undefined && { key }),
+    ...(jobs !== undefined && { workers: parseCount(jobs, "-j", 0) }),
+    ...(onError !== undefined && { onError }),
+    ...(report !== undefined && { report }),
   };
 }
 
@@ -140,17 +174,58 @@ async function runConversion(
   options: ConvertOptions,
   { output, progress }: Invocation<ConvertFlags>,
 ): Promise<void> {
-  progress.begin(isStream(spec) ? streamNotice(options) : planNotice(await planConversion(spec, options), options));
+  if (isStream(spec)) progress.begin(streamNotice(options));
   const report = await explainExisting(options, () =>
     convert(spec, {
       ...options,
-      onProgress({ shard, records, totalRecords }) {
-        progress.update({ label: basename(shard), position: records, total: totalRecords });
+      onPlan(plan) {
+        progress.begin(planNotice(plan, options));
+        if (options.ifExists === "resume") progress.note(resumeNotice(plan));
+        if (options.shardSize !== undefined && (options.workers ?? 0) > 1) progress.note(ONE_THREAD);
       },
+      onProgress: showProgress(progress),
     }),
   );
-  progress.end(doneNotice(report, options));
+  progress.end(doneNotice(report, destination(report, options)));
   await output.report({ schema: "kdata.convert/1", ...report }, []);
+}
+
+async function streamConversion(
+  spec: InputSpec,
+  options: ConvertOptions,
+  { output, progress, flags }: Invocation<ConvertFlags>,
+): Promise<void> {
+  if (flags.dryRun || flags.ifExists !== "error") {
+    const flag = flags.dryRun ? "--dry-run" : `--if-exists ${flags.ifExists}`;
+    throw new KdataError("usage", `Cannot convert: ${flag} and -o - do not go together`);
+  }
+  const write = output.binary();
+  const input = isStream(spec) ? "standard input" : spec.toString();
+  progress.begin({
+    terminal: `plan    ${input} -> ${options.to} on standard output`,
+    plain: `${input} -> standard output`,
+    data: { to: options.to },
+  });
+  const report = await convertToStream(spec, write, { ...options, onProgress: showProgress(progress) });
+  progress.end(doneNotice(report, "standard output"));
+}
+
+function showProgress(progress: Progress): (state: ConvertProgress) => void {
+  return ({ shard, records, totalRecords, running }) => {
+    if (running.length === 0) {
+      progress.update({ label: basename(shard), position: records, total: totalRecords });
+      return;
+    }
+    progress.update(
+      { label: "total", position: records, total: totalRecords, note: formatQuantity(running.length, "worker") },
+      running.map((part) => ({
+        label: basename(part.shard),
+        position: part.records,
+        total: part.totalRecords,
+        tail: "",
+      })),
+    );
+  };
 }
 
 /** Says of an output that is there already how much it holds, and which flags there are. */
@@ -191,6 +266,16 @@ function planNotice(plan: ConvertPlan, options: ConvertOptions): Notice {
   return { terminal: planLine(plan, options), plain: facts.join(", "), data: plan };
 }
 
+/** `resume  2 of 8 shards already complete (checked size + checksum), 6 to do`. */
+function resumeNotice({ resumed, outputs }: ConvertPlan): Notice {
+  // Numbered shards of a size are estimated; those that are finished are counted.
+  const total = Math.max(resumed, outputs.length);
+  const state =
+    `${formatCount(resumed)} of ${formatQuantity(total, "shard")} already complete (checked size + checksum), ` +
+    `${formatCount(total - resumed)} to do`;
+  return { terminal: `resume  ${state}`, plain: `resume ${state}`, data: { resumed, shards: total } };
+}
+
 function streamNotice({ to }: ConvertOptions): Notice {
   return { terminal: `plan    standard input -> ${to}`, plain: "standard input", data: { to } };
 }
@@ -204,15 +289,18 @@ function planLine({ format, shards, records, bytes, to, outputs }: ConvertPlan, 
   return `plan    ${input.join(", ")} -> ${estimated}${formatQuantity(outputs.length, `${to} shard`)}`;
 }
 
-function doneNotice(report: ConvertReport, options: ConvertOptions): Notice {
-  const { records, bytes, seconds, shards, skipped } = report;
+function doneNotice(report: ConvertReport, where: string): Notice {
+  const { records, bytes, seconds, shards, skipped, passedOver } = report;
   const rate = formatSampleRate(records / seconds);
   const facts = [formatQuantity(records, "sample"), formatQuantity(shards.length, "shard"), formatBytes(bytes)];
   const terminal =
     `wrote ${facts.join(", ")} in ${formatDuration(seconds)} (${rate}, ${formatByteRate(bytes / seconds)})` +
-    (skipped > 0 ? `, skipped ${formatQuantity(skipped, "shard")} that exist` : "");
-  const count = formatCount(records);
-  const plain = `done ${count}/${count} (100%) ${rate} ${formatCount(skipped)} skipped -> ${destination(report, options)}`;
+    (skipped > 0 ? `, skipped ${formatQuantity(skipped, "bad sample")}` : "") +
+    (passedOver > 0 ? `, passed over ${formatQuantity(passedOver, "shard")} that exist` : "");
+  const total = records + skipped;
+  const percent = total === 0 ? 100 : Math.floor((100 * records) / total);
+  const count = `${formatCount(records)}/${formatCount(total)} (${percent}%)`;
+  const plain = `done ${count} ${rate} ${formatCount(skipped)} skipped -> ${where}`;
   return { terminal, plain, data: report };
 }
 

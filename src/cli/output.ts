@@ -24,6 +24,12 @@ export interface Output {
   report(value: object, lines: readonly string[]): Promise<void>;
   /** Prints one of many records. */
   record(value: object, lines: readonly string[]): Promise<void>;
+  /**
+   * Opens standard output for binary data.
+   *
+   * @throws {KdataError} `usage` when it is a terminal, or when a report is to go there as well.
+   */
+  binary(): (bytes: Uint8Array) => Promise<void>;
 }
 
 const NOT_FOR_TERMINALS = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g; // JSON.stringify leaves them as they are
@@ -36,7 +42,7 @@ const NOT_FOR_TERMINALS = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g; // JSON.
  */
 export function openOutput(stream: NodeJS.WriteStream, format: OutputFormat): Output {
   function print(lines: readonly string[]): Promise<void> {
-    return writeText(stream, lines.map((line) => `${line}\n`).join(""));
+    return write(stream, lines.map((line) => `${line}\n`).join(""));
   }
   return {
     format,
@@ -50,6 +56,20 @@ export function openOutput(stream: NodeJS.WriteStream, format: OutputFormat): Ou
       if (format === "quiet") return;
       const isForPeople = format === "human" || (format === "auto" && stream.isTTY);
       await print(isForPeople ? lines.map(printable) : [jsonText(value)]);
+    },
+    binary() {
+      if (stream.isTTY) {
+        throw new KdataError("usage", "Cannot write standard output: it is a terminal, and the data is binary", {
+          hint: "Pipe it into a program or a file.",
+        });
+      }
+      if (format !== "auto" && format !== "quiet") {
+        throw new KdataError(
+          "usage",
+          `Cannot write standard output: the data goes there, so --format ${format} cannot`,
+        );
+      }
+      return (bytes) => write(stream, bytes);
     },
   };
 }
@@ -74,10 +94,10 @@ function jsonText(value: object, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(NOT_FOR_TERMINALS, escapeCharacter);
 }
 
-async function writeText(stream: NodeJS.WriteStream, text: string): Promise<void> {
+async function write(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
-      stream.write(text, (error) => {
+      stream.write(data, (error) => {
         if (error) reject(error);
         else resolve();
       });

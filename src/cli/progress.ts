@@ -39,6 +39,8 @@ export interface ProgressState {
   readonly total: number | undefined;
   /** What comes after the position, such as `loss 0.53 acc 0.81`; the samples per second and the time left if left out. */
   readonly tail?: string;
+  /** What comes after that: `2 workers`. */
+  readonly note?: string;
 }
 
 /** The progress of one command. Nothing throws: progress that nobody can see is not worth a failure. */
@@ -47,8 +49,10 @@ export interface Progress {
   readonly stream: TextStream | undefined;
   /** Tells what is going to be done and starts the clock. */
   begin(notice: Notice): void;
-  /** Shows how far the task is; as cheap as reading a clock when it is not yet time to show anything. */
-  update(state: ProgressState): void;
+  /** Tells something more about it. The clock runs on. */
+  note(notice: Notice): void;
+  /** Shows how far the task is, on a terminal its parts above it, each with a bar of its own; as cheap as reading a clock when it is not yet time to show anything. */
+  update(state: ProgressState, parts?: readonly ProgressState[]): void;
   /** Tells what came of it, in place of the bar. */
   end(notice: Notice): void;
   /** Removes the bar, so that an error stands alone. Harmless when there is none. */
@@ -74,16 +78,26 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
   let started = performance.now();
   let nextMs = started;
   let isDrawn = false;
+  let linesAbove = 0; // bars above the one that the cursor stands in
 
+  function goToFirst(): string {
+    return linesAbove > 0 ? `\r\u001b[${linesAbove}A` : "\r";
+  }
   function clear(): void {
-    if (isDrawn) stream.write("\r\u001b[K");
+    if (isDrawn) stream.write(linesAbove > 0 ? `${goToFirst()}\u001b[J` : "\r\u001b[K");
     isDrawn = false;
+    linesAbove = 0;
   }
   function write(text: string): void {
     stream.write(text);
     isDrawn = !text.endsWith("\n");
   }
-  function tell(event: "begin" | "end", notice: Notice): void {
+  function draw(lines: readonly string[]): void {
+    const fewer = lines.length - 1 < linesAbove ? "\u001b[J" : "";
+    write(`${goToFirst()}${lines.map((line) => `${line}\u001b[K`).join("\n")}${fewer}`);
+    linesAbove = lines.length - 1;
+  }
+  function tell(event: "begin" | "note" | "end", notice: Notice): void {
     clear();
     if (settled === "bar") stream.write(`${printable(notice.terminal)}\n`);
     if (settled === "plain") stream.write(`kdata ${command}: ${printable(notice.plain)}\n`);
@@ -98,13 +112,17 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
       // A bar is shown at once; a log has just been told.
       nextMs = settled === "bar" ? started : started + intervalsMs[settled];
     },
-    update(state) {
+    note(notice) {
+      tell("note", notice);
+    },
+    update(state, parts = []) {
       const now = performance.now();
       if (settled === "none" || now < nextMs) return;
       nextMs = now + intervalsMs[settled];
       const seconds = (now - started) / 1000;
       if (settled === "bar") {
-        write(`\r${barLine(state, seconds, columnsOf(stream, env), coloured)}\u001b[K`);
+        const columns = columnsOf(stream, env);
+        draw(alignLabels([...parts, state]).map((part) => barLine(part, seconds, columns, coloured)));
       }
       if (settled === "plain") stream.write(`kdata ${command}: ${printable(plainLine(state, seconds))}\n`);
       if (settled === "json") stream.write(`${jsonLine(command, state, seconds)}\n`);
@@ -124,7 +142,7 @@ function settleMode(mode: ProgressMode, stream: TextStream, env: Environment): S
 /** `train-003.tar ━━━━━━━━━━━━╸━━━━━━━━━━━  51%  3,824/7,500  9,812 smp/s  eta 0:00:01`, in at most so many columns. */
 function barLine(state: ProgressState, seconds: number, columns: number, coloured: boolean): string {
   const label = clamp(printable(state.label), MAX_LABEL_COLUMNS);
-  const numbers = [positionText(state), printable(state.tail ?? paceText(state, seconds))].join("  ");
+  const numbers = [positionText(state), printable(tailOf(state, seconds))].join("  ").trimEnd();
   const share = shareOf(state);
   // One column stays free: some terminals wrap when the last one is written.
   const room = columns - 1;
@@ -141,11 +159,25 @@ function barLine(state: ProgressState, seconds: number, columns: number, coloure
 function plainLine(state: ProgressState, seconds: number): string {
   const share = shareOf(state);
   const percent = share === undefined ? "" : ` (${Math.floor(share * 100)}%)`;
-  return `${positionText(state)}${percent} ${state.tail ?? paceText(state, seconds)} ${state.label}`;
+  return `${positionText(state)}${percent} ${tailOf(state, seconds)} ${state.label}`;
 }
 
 function jsonLine(command: string, { label, position, total, tail }: ProgressState, seconds: number): string {
   return JSON.stringify({ event: "progress", command, label, position, total, tail, seconds });
+}
+
+function tailOf(state: ProgressState, seconds: number): string {
+  const tail = state.tail ?? paceText(state, seconds);
+  return state.note === undefined ? tail : `${tail}  ${state.note}`;
+}
+
+/** Pads the labels of bars that stand above each other to one width. */
+function alignLabels(states: readonly ProgressState[]): readonly ProgressState[] {
+  const width = Math.min(MAX_LABEL_COLUMNS, Math.max(...states.map(({ label }) => displayWidth(label))));
+  return states.map((state) => ({
+    ...state,
+    label: state.label + " ".repeat(Math.max(0, width - displayWidth(state.label))),
+  }));
 }
 
 function positionText({ position, total }: ProgressState): string {

@@ -1,32 +1,36 @@
-// Data set to data set: samples are read in order by one format and written by another, shard by shard, in this thread.
+// Data set to data set: samples are read in order by one format and written by another, shard by shard, in this thread or in workers.
 
-import { rmSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 
 import { KdataError } from "../core/errors.ts";
-import type { Sample } from "../core/sample.ts";
-import type { ReadOptions } from "../readers/format.ts";
-import { openShard, openStream } from "../readers/open.ts";
+import type { ReadOptions, ShardFiles } from "../readers/format.ts";
+import { openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
-import type { WritableFormat, WrittenShard } from "../writers/format.ts";
+import type { WrittenShard } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
-import { ShardedWriter, type Splitting } from "../writers/sharded.ts";
-import { featureMap, type FeatureMap } from "./features.ts";
-import type { ConvertOptions, ConvertReport } from "./options.ts";
+import { refuseExisting, removeStale, settleExisting } from "./existing.ts";
+import { checkFirstSample, convertInWorkers, type WorkerEvents } from "./in-workers.ts";
+import { JobRunner, type Counts, type JobEvents } from "./job-runner.ts";
+import { planJobs, remainingWork, type Job } from "./jobs.ts";
+import type { FinishedShard } from "./manifest.ts";
+import type { ConvertOptions, ConvertReport, ShardProgress } from "./options.ts";
 import {
   checkOptions,
+  checkStreamOptions,
   countRecords,
+  describePlan,
+  inputsOf,
   isNumbered,
   planNumbered,
   planSingle,
   prepareConversion,
-  splittingOf,
   stemOf,
-  type PlannedOutput,
+  workersOf,
 } from "./plan.ts";
+import { RecordFeed } from "./record-feed.ts";
+import { writeSkipReport, type SkippedSample } from "./skips.ts";
 
-const TURN_MS = 20; // after so long the event loop gets its turn: signals, timers and progress stay prompt
 const PROGRESS_MS = 100;
 const STREAM_STEM = "data"; // what becomes of a stream without a usable name
 
@@ -36,12 +40,13 @@ const STREAM_STEM = "data"; // what becomes of a stream without a usable name
  * Without `shardSize` or `shards` each input shard becomes one output shard of the same stem: `imgs/train-000.tar` becomes
  * `out/train-000.tfrecord`. With them the output is numbered: `out/train-00000.tfrecord` and so on. Samples keep their order,
  * keys and features; what the output cannot hold exactly is refused. A shard gets its final name only when it is whole, and
- * shards that were finished before an error or an abort stay.
+ * shards that were finished before an error or an abort stay. A hidden manifest beside them says what they are, so that
+ * `ifExists: "resume"` can go on; the result is the same in every byte.
  *
  * @param spec - paths, brace or glob patterns as `findDataset` takes them, or a stream such as standard input.
  * @throws {KdataError} `usage` for options that are not known or do not go together, `exists` for an output that is there
- *   already, `shape` for a feature that the output cannot hold, `output` when the disk refuses, `aborted` when the signal
- *   says so, and what reading finds wrong with the input.
+ *   already, `state` for one that cannot be resumed, `shape` for a feature that the output cannot hold, `output` when the disk
+ *   refuses, `aborted` when the signal says so, and what reading finds wrong with the input.
  */
 export async function convert(
   spec: string | readonly string[] | StreamSource,
@@ -52,36 +57,64 @@ export async function convert(
 
 async function convertFiles(spec: string | readonly string[], options: ConvertOptions): Promise<ConvertReport> {
   const started = performance.now();
-  const { format, to, outputs } = await prepareConversion(spec, options);
-  const kept = outputsToWrite(outputs, options);
-  const inputs = kept.flatMap((output) => output.inputs);
-  const isCounted = options.shards !== undefined || options.onProgress !== undefined;
-  const records = isCounted ? countRecords(format, inputs, options.limits) : undefined;
+  const prepared = await prepareConversion(spec, options);
+  const { format, to } = prepared;
+  const { outputs, manifest } = settleExisting(prepared, options);
+  const inputs = inputsOf(outputs);
+  const counts = isCounted(options) ? countRecords(format, inputs, options.limits) : undefined;
+  const planned = planJobs(outputs, options, counts);
+  const { jobs, finished } = remainingWork(planned, manifest, counts);
+  const work = { resumed: finished.length, workers: workersOf(options, jobs.length) };
+  if (counts) options.onPlan?.(describePlan({ ...prepared, outputs }, options, counts, work));
 
-  const run = new ConversionRun(to, options, records);
-  for (const output of kept) {
-    await run.write(output, splittingOf(options, records), async (take) => {
-      for (const input of output.inputs) {
-        const reader = openShard(format, input, readOptions(options));
-        try {
-          for (const sample of reader.samples()) {
-            take(sample);
-            if (run.isTurnOver()) await run.yieldTurn(input.name);
-          }
-        } finally {
-          reader.close();
-        }
+  const totals = {
+    records: counts?.reduce((sum, count) => sum + count, 0),
+    finishedRecords: finished.reduce((sum, { records }) => sum + records, 0),
+  };
+  const run = new ConversionRun(options, totals, (shard) => {
+    manifest.add(shard);
+  });
+  const feed = new RecordFeed(format, readOptions(options), options.onError === "skip");
+  for (const { name, skips } of finished) run.skips.set(join(options.output, name), skips);
+  let done: Counts;
+  try {
+    run.throwIfAborted();
+    if (work.workers > 0) {
+      if (finished.length === 0) checkFirstSample(jobs, feed, options);
+      const recordsOf = countsOfJobs(inputs, counts);
+      done = await convertInWorkers({ from: format.name, to: to.name, jobs, ...work, recordsOf }, options, run);
+    } else {
+      const runner = new JobRunner(to, options, run, finished.length > 0);
+      for (const job of jobs) {
+        run.throwIfAborted();
+        await runner.run(job, feed);
       }
-    });
+      done = runner.counts;
+    }
+  } catch (error) {
+    run.throwIfAborted();
+    throw error;
+  } finally {
+    feed.close();
+    run.writeReport(planned.map(({ stem }) => stem));
   }
-  return run.report(inputs.at(-1)?.name ?? "", started, outputs.length - kept.length);
+  removeStale(to, outputs, [...manifest.pathsOf(finished), ...run.paths()]);
+  run.tellProgress(inputs.at(-1)?.name ?? "", done);
+  return {
+    ...done,
+    seconds: (performance.now() - started) / 1000,
+    shards: run.shards(planned.map(({ stem }) => stem)),
+    resumed: finished.length,
+    skipped: run.skipped,
+    passedOver: prepared.outputs.length - outputs.length,
+  };
 }
 
 async function convertStream(source: StreamSource, options: ConvertOptions): Promise<ConvertReport> {
   const started = performance.now();
   const to = writableFormatByName(options.to);
   checkOptions(options);
-  const splitting = splittingOf(options, undefined);
+  checkStreamOptions(options);
   const { format, samples } = await openStream(source, {
     ...readOptions(options),
     ...(options.from === undefined ? {} : { format: options.from }),
@@ -89,135 +122,126 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
   const named = /^\w/.test(basename(source.name)) ? stemOf(source.name, format.extensions) : STREAM_STEM;
   const stem = join(options.output, options.name ?? named);
   const planned = isNumbered(options) ? planNumbered(to, stem, []) : planSingle(to, stem);
+  const isThere = planned.existing.length > 0;
+  if (options.ifExists !== "skip" && options.ifExists !== "overwrite") refuseExisting(planned.existing);
 
-  const run = new ConversionRun(to, options, undefined);
-  const kept = outputsToWrite([planned], options);
-  for (const output of kept) {
-    await run.write(output, splitting, async (take) => {
-      for await (const sample of samples) {
-        take(sample);
-        if (run.isTurnOver()) await run.yieldTurn(source.name);
-      }
-    });
+  const run = new ConversionRun(options, { records: undefined, finishedRecords: 0 });
+  const runner = new JobRunner(to, options, run);
+  const isPassedOver = isThere && options.ifExists === "skip";
+  if (!isPassedOver) {
+    run.throwIfAborted();
+    const { shardSize } = options;
+    const job = { stem, pieces: [], ...(shardSize === undefined ? {} : { shardSize }) };
+    try {
+      await runner.runStream(job, source.name, samples);
+    } finally {
+      run.writeReport();
+    }
+    removeStale(to, [planned], run.paths());
   }
-  return run.report(source.name, started, 1 - kept.length);
+  run.tellProgress(source.name, runner.counts);
+  return {
+    ...runner.counts,
+    seconds: (performance.now() - started) / 1000,
+    shards: run.shards(),
+    resumed: 0,
+    skipped: run.skipped,
+    passedOver: isPassedOver ? 1 : 0,
+  };
 }
 
-/** The writing side of one conversion: what was written so far, when to let others run, when to stop. */
-class ConversionRun {
-  readonly #to: WritableFormat;
+/** What a conversion has written so far, when to tell of it, when to stop. */
+class ConversionRun implements JobEvents, WorkerEvents {
+  /** By the path of the shard that they are missing in, without its extension. */
+  readonly skips = new Map<string, readonly SkippedSample[]>();
+  /** Samples left out by this run. */
+  skipped = 0;
+  readonly #written = new Map<string, WrittenShard>();
   readonly #options: ConvertOptions;
-  readonly #totalRecords: number | undefined;
-  readonly #map: FeatureMap;
-  readonly #written: WrittenShard[] = [];
-  #writer: ShardedWriter | undefined;
-  #finishedRecords = 0;
-  #finishedBytes = 0;
-  #turnEnd = performance.now() + TURN_MS;
+  readonly #totals: { readonly records: number | undefined; readonly finishedRecords: number };
+  readonly #keep: JobEvents["onShard"] | undefined;
   #nextProgress = 0;
 
-  constructor(to: WritableFormat, options: ConvertOptions, totalRecords: number | undefined) {
-    this.#to = to;
+  /** `keep` is told of each shard that is finished. */
+  constructor(
+    options: ConvertOptions,
+    totals: { readonly records: number | undefined; readonly finishedRecords: number },
+    keep?: JobEvents["onShard"],
+  ) {
     this.#options = options;
-    this.#totalRecords = totalRecords;
-    this.#map = featureMap(options);
+    this.#totals = totals;
+    this.#keep = keep;
   }
 
-  /** Writes one output from the samples that `feed` gives; removes what is not finished when anything fails. */
-  async write(
-    output: PlannedOutput,
-    splitting: Splitting,
-    feed: (take: (sample: Sample) => void) => Promise<void>,
-  ): Promise<void> {
-    this.#throwIfAborted();
-    const writer = new ShardedWriter(this.#to, output.stem, splitting);
-    this.#writer = writer;
-    try {
-      await feed((sample) => {
-        writer.write(this.#map(sample));
-      });
-      this.#written.push(...writer.finish());
-    } finally {
-      writer.abort();
-      this.#writer = undefined;
-      this.#finishedRecords += writer.records;
-      this.#finishedBytes += writer.bytes;
-    }
-    this.#removeStale(output);
-  }
-
-  isTurnOver(): boolean {
-    return performance.now() >= this.#turnEnd;
+  onShard(shard: FinishedShard): void {
+    if (shard.written.files.length > 0) this.#written.set(shard.stem, shard.written);
+    this.skips.set(shard.stem, shard.skips);
+    this.skipped += shard.skips.length;
+    this.#keep?.(shard);
   }
 
   /** Lets the event loop run, then stops if that was asked. */
-  async yieldTurn(shard: string): Promise<void> {
-    if (performance.now() >= this.#nextProgress) {
-      this.#tellProgress(shard);
-      this.#nextProgress = performance.now() + PROGRESS_MS;
-    }
+  async onTurn(source: string, counts: Counts): Promise<void> {
+    this.onProgress(source, counts);
     await setImmediate();
-    this.#throwIfAborted();
-    this.#turnEnd = performance.now() + TURN_MS;
+    this.throwIfAborted();
   }
 
-  report(lastShard: string, started: number, skipped: number): ConvertReport {
-    this.#tellProgress(lastShard);
-    return {
-      records: this.#finishedRecords,
-      bytes: this.#finishedBytes,
-      seconds: (performance.now() - started) / 1000,
-      shards: this.#written,
-      skipped,
-    };
+  onProgress(source: string, counts: Counts, running?: readonly ShardProgress[]): void {
+    if (performance.now() < this.#nextProgress) return;
+    this.tellProgress(source, counts, running);
+    this.#nextProgress = performance.now() + PROGRESS_MS;
   }
 
-  #tellProgress(shard: string): void {
-    this.#options.onProgress?.({
-      shard,
-      records: this.#finishedRecords + (this.#writer?.records ?? 0),
-      totalRecords: this.#totalRecords,
-      bytes: this.#finishedBytes + (this.#writer?.bytes ?? 0),
-    });
+  /** Lists the files written so far. */
+  paths(): string[] {
+    return [...this.#written.values()].flatMap(({ files }) => files.map(({ path }) => path));
   }
 
-  #throwIfAborted(): void {
+  /** Lists the shards written, in the order of `stems` where workers may have finished them in another one. */
+  shards(stems: readonly string[] = []): WrittenShard[] {
+    return inOrder(this.#written, stems);
+  }
+
+  writeReport(stems: readonly string[] = []): void {
+    const { report } = this.#options;
+    if (report !== undefined) writeSkipReport(report, inOrder(this.skips, stems).flat());
+  }
+
+  tellProgress(shard: string, { records, bytes }: Counts, running: readonly ShardProgress[] = []): void {
+    const { records: totalRecords, finishedRecords } = this.#totals;
+    this.#options.onProgress?.({ shard, records: finishedRecords + records, totalRecords, bytes, running });
+  }
+
+  throwIfAborted(): void {
     const { signal } = this.#options;
     if (signal?.aborted)
       throw new KdataError("aborted", "Cannot go on converting: stopped on request", { cause: signal.reason });
   }
-
-  /**
-   * Removes shards of an earlier run that the new output does not have: they would be read as part of it. Where file names
-   * depend on the features, nothing says whose they are, so they are refused.
-   */
-  #removeStale(output: PlannedOutput): void {
-    const current = new Set(this.#written.flatMap(({ files }) => files.map(({ path }) => resolve(path))));
-    const [first, ...others] = output.existing.filter((path) => !current.has(resolve(path)));
-    if (first === undefined) return;
-    if (this.#to.paths(output.stem) === undefined) {
-      const more = others.length === 0 ? "" : `, and ${others.length} more`;
-      throw new KdataError("exists", `Cannot convert: what is there is not of the new output${more}`, {
-        at: { source: first },
-        hint: "Remove it: it would be read as part of the new output.",
-      });
-    }
-    for (const path of [first, ...others]) rmSync(path, { force: true });
-  }
 }
 
-/** Leaves out the outputs to be skipped, and refuses before anything is written if one is there that may not be. */
-function outputsToWrite(outputs: readonly PlannedOutput[], options: ConvertOptions): readonly PlannedOutput[] {
-  const { ifExists = "error" } = options;
-  if (ifExists === "skip") return outputs.filter(({ existing }) => existing.length === 0);
-  const [existing] = outputs.flatMap((output) => output.existing);
-  if (ifExists !== "overwrite" && existing !== undefined) {
-    throw new KdataError("exists", "Cannot convert: the output exists", {
-      at: { source: existing },
-      hint: "Choose another output, or to skip or overwrite what exists.",
-    });
-  }
-  return outputs;
+/** The values of what is known by stems, in the order of the stems; those of no such stem in their own order. */
+function inOrder<T>(byStem: ReadonlyMap<string, T>, stems: readonly string[]): T[] {
+  const place = new Map(stems.map((stem, index) => [stem, index]));
+  return [...byStem].sort(([a], [b]) => (place.get(a) ?? 0) - (place.get(b) ?? 0)).map(([, value]) => value);
+}
+
+/** Makes a function that says how many records a job has. */
+function countsOfJobs(
+  inputs: readonly ShardFiles[],
+  counts: readonly number[] | undefined,
+): (job: Job) => number | undefined {
+  const countOf = new Map(inputs.map((input, index) => [input, counts?.[index] ?? 0]));
+  return ({ pieces }) => {
+    if (!counts) return undefined;
+    return pieces.reduce((sum, { input, start, end }) => sum + (end ?? countOf.get(input) ?? 0) - start, 0);
+  };
+}
+
+/** Counting is a scan of the framing: it is left out where nobody asks for a number. */
+function isCounted({ shards, shardSize, ifExists, onProgress, onPlan }: ConvertOptions): boolean {
+  const isAsked = shards !== undefined || onProgress !== undefined || onPlan !== undefined;
+  return isAsked || (shardSize !== undefined && ifExists === "resume");
 }
 
 function readOptions({ limits }: ConvertOptions): ReadOptions {

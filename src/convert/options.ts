@@ -17,33 +17,59 @@ export interface ConvertOptions {
   readonly shards?: number;
   /**
    * What to do about an output that is there already; `error` if left out. `overwrite` removes whole shards of higher numbers
-   * too; arrays that the new shards do not have are an error, because they may be somebody else's.
+   * too; arrays that the new shards do not have are an error, because they may be somebody else's. `resume` goes on with a
+   * conversion that was stopped, by the manifest that it left: shards that are finished and still whole are not written again.
    */
-  readonly ifExists?: "error" | "skip" | "overwrite";
+  readonly ifExists?: "error" | "skip" | "overwrite" | "resume";
   /** Keeps only these features. Not together with `drop`. */
   readonly select?: readonly string[];
   /** Leaves these features out. */
   readonly drop?: readonly string[];
   /** New names of features, by their names in the input. */
   readonly rename?: Readonly<Record<string, string>>;
+  /** The feature whose text becomes the key: a string, UTF-8 bytes or one whole number. It stays a feature too. */
+  readonly key?: string;
+  /**
+   * What to do about a sample that cannot be read, or that the output cannot hold; `fail` if left out. `skip` leaves it out;
+   * no other sample goes elsewhere for it. Damaged framing still fails, as does a bad record of a stream.
+   */
+  readonly onError?: "fail" | "skip";
+  /** A file to write the samples to that were left out, as JSON Lines: source, record, byte, code, reason; of a conversion that is resumed all of them. */
+  readonly report?: string;
   /** The base name of numbered shards, or of what a stream becomes; if left out, what the names of the input have in common. */
   readonly name?: string;
+  /**
+   * Worker threads, each of which writes a shard at a time; in this thread if left out. The bytes are the same. Shards of a size
+   * follow from one another, so they are written in this thread.
+   */
+  readonly workers?: number;
   readonly limits?: Partial<Limits>;
   readonly signal?: AbortSignal;
+  /** Called once, before anything is written. Not called for a stream. */
+  readonly onPlan?: (plan: ConvertPlan) => void;
   /** Called at most ten times a second, and once at the end. */
   readonly onProgress?: (progress: ConvertProgress) => void;
+}
+
+/** How far one shard is that a worker thread reads. */
+export interface ShardProgress {
+  readonly shard: string;
+  readonly records: number;
+  readonly totalRecords: number | undefined;
 }
 
 /** How far a conversion is. */
 export interface ConvertProgress {
   /** The input shard that is being read. */
   readonly shard: string;
-  /** Records written so far, over all shards. */
+  /** Records written so far, over all shards, those of a run that is resumed included. */
   readonly records: number;
   /** Records of the whole input; `undefined` for a stream. */
   readonly totalRecords: number | undefined;
   /** Bytes written so far, over all shards. */
   readonly bytes: number;
+  /** What the worker threads are at; nothing without them. */
+  readonly running: readonly ShardProgress[];
 }
 
 /** What a conversion is going to do. */
@@ -62,17 +88,25 @@ export interface ConvertPlan {
    * on the features, `*` stands for the feature.
    */
   readonly outputs: readonly string[];
+  /** Worker threads; 0: this thread. */
+  readonly workers: number;
+  /** Shards of the output that an earlier run has finished, checked by size and checksum; 0 unless it is resumed. */
+  readonly resumed: number;
 }
 
 /** What a conversion came to. */
 export interface ConvertReport {
-  /** Records written. */
+  /** Records written by this run. */
   readonly records: number;
-  /** Bytes written. */
+  /** Bytes written by this run. */
   readonly bytes: number;
   readonly seconds: number;
-  /** The shards written, in order. An input shard without records gives none. */
+  /** The shards that this run has written, in order. An input shard without records gives none. */
   readonly shards: readonly WrittenShard[];
-  /** Input shards passed over because their output is there. */
+  /** Shards that an earlier run had finished. */
+  readonly resumed: number;
+  /** Samples that this run has left out because they are bad. */
   readonly skipped: number;
+  /** Input shards passed over because their output is there. */
+  readonly passedOver: number;
 }

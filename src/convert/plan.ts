@@ -9,7 +9,7 @@ import { findDataset, openShard } from "../readers/open.ts";
 import type { WritableFormat } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
 import { listOutputs } from "../writers/output.ts";
-import { numberedStem, type Splitting } from "../writers/sharded.ts";
+import { numberedStem } from "../writers/sharded.ts";
 import type { ConvertOptions, ConvertPlan } from "./options.ts";
 
 /** One output: a shard of its own for one input shard, or the numbered shards of all of them. */
@@ -26,6 +26,8 @@ export interface PreparedConversion {
   readonly format: Format;
   readonly to: WritableFormat;
   readonly outputs: readonly PlannedOutput[];
+  /** The base name of the output as a whole. */
+  readonly name: string;
 }
 
 /**
@@ -36,14 +38,35 @@ export interface PreparedConversion {
  */
 export async function planConversion(spec: string | readonly string[], options: ConvertOptions): Promise<ConvertPlan> {
   const prepared = await prepareConversion(spec, options);
-  const { format, to } = prepared;
-  const inputs = prepared.outputs.flatMap((output) => output.inputs);
-  const records = countRecords(format, inputs, options.limits);
+  const counts = countRecords(prepared.format, inputsOf(prepared.outputs), options.limits);
+  return describePlan(prepared, options, counts, { resumed: 0, workers: workersOf(options, Infinity) });
+}
+
+/** Says what a conversion is going to do. `counts` are the records of each input. */
+export function describePlan(
+  { format, to, outputs }: PreparedConversion,
+  options: ConvertOptions,
+  counts: readonly number[],
+  work: Pick<ConvertPlan, "resumed" | "workers">,
+): ConvertPlan {
+  const inputs = inputsOf(outputs);
+  const records = counts.reduce((sum, count) => sum + count, 0);
   const bytes = sizeOf(inputs);
-  const outputs = outputStems(prepared, options, records, bytes).flatMap(
+  const paths = outputStems(outputs, options, records, bytes).flatMap(
     (stem) => to.paths(stem) ?? [`${stem}.*.${to.extension}`],
   );
-  return { format: format.name, shards: inputs.length, records, bytes, to: to.name, outputs };
+  return { format: format.name, shards: inputs.length, records, bytes, to: to.name, outputs: paths, ...work };
+}
+
+/** Says how many worker threads so many jobs are worth; 0: none. */
+export function workersOf({ workers = 0, shardSize }: ConvertOptions, jobs: number): number {
+  const useful = shardSize === undefined ? Math.min(workers, jobs) : 0;
+  return useful > 1 ? useful : 0;
+}
+
+/** Lists the inputs of outputs, in order. */
+export function inputsOf(outputs: readonly PlannedOutput[]): ShardFiles[] {
+  return outputs.flatMap(({ inputs }) => inputs);
 }
 
 /**
@@ -60,30 +83,30 @@ export async function prepareConversion(
   checkOptions(options);
   const { format, shards } = await findDataset(spec, options.from === undefined ? {} : { format: options.from });
   const stems = shards.map((shard) => stemOf(shard.name, format.extensions));
+  const numbered = options.name ?? commonStem(stems);
+  const name = !isNumbered(options) && stems.length === 1 ? (stems[0] ?? "") : numbered;
   const outputs = isNumbered(options)
-    ? [planNumbered(to, join(options.output, options.name ?? commonStem(stems)), shards)]
+    ? [planNumbered(to, join(options.output, numbered), shards)]
     : shards.map((shard, index) => planSingle(to, join(options.output, stems[index] ?? ""), shard));
   checkDistinct(outputs);
-  if (options.ifExists === "overwrite") checkInputsSafe(outputs);
-  return { format, to, outputs };
+  if (options.ifExists === "overwrite" || options.ifExists === "resume") checkInputsSafe(outputs);
+  return { format, to, outputs, name };
 }
 
 /**
- * Counts the records of shards, by their headers or by one scan of their framing.
+ * Counts the records of each shard, by its header or by one scan of its framing.
  *
  * @throws {KdataError} where the framing breaks.
  */
-export function countRecords(format: Format, shards: readonly ShardFiles[], limits: Partial<Limits> = {}): number {
-  let records = 0;
-  for (const shard of shards) {
+export function countRecords(format: Format, shards: readonly ShardFiles[], limits: Partial<Limits> = {}): number[] {
+  return shards.map((shard) => {
     const reader = openShard(format, shard, { limits });
     try {
-      records += reader.count();
+      return reader.count();
     } finally {
       reader.close();
     }
-  }
-  return records;
+  });
 }
 
 /** Says whether the options ask for numbered shards instead of one output shard for each input shard. */
@@ -99,26 +122,6 @@ export function planSingle(to: WritableFormat, stem: string, ...inputs: readonly
 /** Plans the output of several inputs into numbered shards. */
 export function planNumbered(to: WritableFormat, stem: string, inputs: readonly ShardFiles[]): PlannedOutput {
   return { stem, inputs, existing: numberedFiles(to, stem) };
-}
-
-/**
- * Says how the options split the output into shards; `records` is the input's number of them where it is known.
- *
- * @throws {KdataError} `usage` when equal shards are asked of an input whose records cannot be counted.
- */
-export function splittingOf(options: ConvertOptions, records: number | undefined): Splitting {
-  if (options.shardSize !== undefined) return { by: "bytes", bytes: options.shardSize };
-  if (options.shards === undefined) return { by: "none" };
-  if (records === undefined) {
-    throw new KdataError(
-      "usage",
-      "Cannot convert: the records of a stream cannot be counted to split them into equal shards",
-      {
-        hint: "Use shardSize instead of shards.",
-      },
-    );
-  }
-  return { by: "parts", parts: options.shards, records };
 }
 
 /**
@@ -141,8 +144,35 @@ export function checkOptions(options: ConvertOptions): void {
       hint: "Use overwrite, or leave out shards and shardSize.",
     });
   }
+  const { workers = 0 } = options;
+  if (!Number.isSafeInteger(workers) || workers < 0) {
+    throw new KdataError("usage", `Cannot convert: workers must be a whole number from 0 on, not ${workers}`);
+  }
+  if (options.report !== undefined && options.onError !== "skip") {
+    throw new KdataError("usage", "Cannot convert: without onError skip there is nothing to report");
+  }
   if (name !== undefined && (name === "" || name !== basename(name) || name.startsWith("."))) {
     throw new KdataError("usage", `Cannot convert: ${JSON.stringify(name)} is not a file name`);
+  }
+}
+
+/**
+ * Holds the options to what can be done with a stream, which is read once and has no size.
+ *
+ * @throws {KdataError} `usage` when they need more.
+ */
+export function checkStreamOptions({ shards, ifExists }: ConvertOptions): void {
+  if (shards !== undefined) {
+    throw new KdataError(
+      "usage",
+      "Cannot convert: the records of a stream cannot be counted to split them into equal shards",
+      { hint: "Use shardSize instead of shards." },
+    );
+  }
+  if (ifExists === "resume") {
+    throw new KdataError("usage", "Cannot resume: a stream cannot be read again from where it stopped", {
+      hint: "Save it to a file first.",
+    });
   }
 }
 
@@ -214,7 +244,7 @@ function sizeOf(shards: readonly ShardFiles[]): number {
 }
 
 function outputStems(
-  { outputs }: PreparedConversion,
+  outputs: readonly PlannedOutput[],
   options: ConvertOptions,
   records: number,
   bytes: number,

@@ -1,6 +1,7 @@
 // What a writable storage format is to the rest of kdata.
 
 import type { Sample } from "../core/sample.ts";
+import type { ByteSink } from "./sink.ts";
 
 /** What one finished shard came to. */
 export interface WrittenShard {
@@ -43,6 +44,8 @@ export interface WritableFormat {
   paths(stem: string): readonly string[] | undefined;
   /** Lists the files that hold this shard already, whatever their features. */
   existing(stem: string): readonly string[];
+  /** Starts a shard that goes to a stream, front to back. A format that must go back to bytes it has written leaves it out. */
+  stream?(sink: ByteSink): ShardWriter;
   /** Starts a shard. `stem` is the path without the extension: `out/train-00000`. */
   create(stem: string): ShardWriter;
 }

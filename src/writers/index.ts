@@ -6,5 +6,6 @@ export { writableFormatByName, writableFormats } from "./formats.ts";
 export { writableJsonl } from "./jsonl.ts";
 export { writableNpy } from "./npy.ts";
 export { ShardedWriter, type Splitting } from "./sharded.ts";
+export type { ByteSink } from "./sink.ts";
 export { writableTfrecord } from "./tfrecord.ts";
 export { writableWebdataset } from "./webdataset.ts";

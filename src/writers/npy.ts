@@ -83,6 +83,10 @@ class NpyWriter implements ShardWriter {
   }
 
   #start(sample: Sample): void {
+    // What a first sample began that was then refused says nothing about those that follow.
+    this.abort();
+    this.#columns.clear();
+    this.#keys = undefined;
     const features = sortedFeatures(sample);
     if (features.length === 0) throw refuse(sample, "a sample without features has no arrays");
     for (const [name, feature] of features) {

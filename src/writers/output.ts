@@ -19,6 +19,7 @@ import {
 import { basename, dirname, join } from "node:path";
 
 import { KdataError } from "../core/errors.ts";
+import type { ByteSink } from "./sink.ts";
 
 const BUFFER_BYTES = 1 << 20; // one MiB a write: moving so much takes far longer than the call, so larger ones are no faster
 
@@ -28,7 +29,7 @@ const BUFFER_BYTES = 1 << 20; // one MiB a write: moving so much takes far longe
  *
  * Appended bytes are copied into one reused buffer, so the caller's memory may be reused at once.
  */
-export class PartialFile {
+export class PartialFile implements ByteSink {
   /** The final path. */
   readonly path: string;
   readonly #partial: string;

@@ -17,6 +17,14 @@ export type Splitting =
   | { readonly by: "bytes"; readonly bytes: number }
   | { readonly by: "parts"; readonly parts: number; readonly records: number };
 
+/** What a {@link ShardedWriter} is told beside what to write. */
+export interface ShardedWriterOptions {
+  /** The number of the first shard; 0 if left out. */
+  readonly firstShard?: number;
+  /** Called with each shard that is finished, and its path without the extension. */
+  readonly onShard?: (written: WrittenShard, stem: string) => void;
+}
+
 /** Names a numbered shard: `numberedStem("out/train", 7)` is `out/train-00007`. */
 export function numberedStem(stem: string, shard: number): string {
   return `${stem}-${String(shard).padStart(NUMBER_DIGITS, "0")}`;
@@ -32,6 +40,7 @@ export class ShardedWriter {
   readonly #stem: string;
   readonly #splitting: Splitting;
   readonly #written: WrittenShard[] = [];
+  readonly #options: ShardedWriterOptions;
   #shard: ShardWriter | undefined;
   #records = 0;
   #finishedBytes = 0;
@@ -41,12 +50,13 @@ export class ShardedWriter {
    *
    * @throws {RangeError} when a size or a number of shards is not a whole number from 1 on.
    */
-  constructor(format: WritableFormat, stem: string, splitting: Splitting) {
+  constructor(format: WritableFormat, stem: string, splitting: Splitting, options: ShardedWriterOptions = {}) {
     if (splitting.by === "bytes") checkWhole("shard size", splitting.bytes);
     if (splitting.by === "parts") checkWhole("number of shards", splitting.parts);
     this.#format = format;
     this.#stem = stem;
     this.#splitting = splitting;
+    this.#options = options;
   }
 
   /** Records taken so far, over all shards. */
@@ -88,7 +98,8 @@ export class ShardedWriter {
   }
 
   #nextStem(): string {
-    return this.#splitting.by === "none" ? this.#stem : numberedStem(this.#stem, this.#written.length);
+    const { firstShard = 0 } = this.#options;
+    return this.#splitting.by === "none" ? this.#stem : numberedStem(this.#stem, firstShard + this.#written.length);
   }
 
   #isFull(shard: ShardWriter): boolean {
@@ -103,15 +114,25 @@ export class ShardedWriter {
   }
 
   #finishShard(shard: ShardWriter): void {
+    const stem = this.#nextStem();
+    if (shard.records === 0) {
+      // Its only samples were refused, and the caller went on.
+      this.abort();
+      return;
+    }
     const written = shard.finish();
     this.#written.push(written);
     for (const file of written.files) this.#finishedBytes += file.bytes;
     this.#shard = undefined;
+    this.#options.onShard?.(written, stem);
   }
 }
 
-/** The number of the record after the last one of a part. Fewer records than parts give as many parts as records. */
-function partEnd(part: number, splitting: { readonly parts: number; readonly records: number }): number {
+/**
+ * Gives the number of the record after the last one of a part; `Infinity` for the last part. Fewer records than parts give
+ * as many parts as records.
+ */
+export function partEnd(part: number, splitting: { readonly parts: number; readonly records: number }): number {
   const parts = Math.max(1, Math.min(splitting.parts, splitting.records));
   return part === parts - 1 ? Infinity : Math.floor(((part + 1) * splitting.records) / parts);
 }

@@ -8,6 +8,7 @@ import { maskedCrc32c } from "../readers/crc32c.ts";
 import { planExample, writeExample } from "../readers/example-encoder.ts";
 import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 import { PartialFile } from "./output.ts";
+import type { ByteSink } from "./sink.ts";
 
 const LENGTH_BYTES = 8;
 const CHECKSUM_BYTES = 4;
@@ -23,17 +24,18 @@ export const writableTfrecord: WritableFormat = {
   extension: "tfrecord",
   paths: (stem) => [pathOf(stem)],
   existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
-  create: (stem) => new TfrecordWriter(pathOf(stem)),
+  stream: (sink) => new TfrecordWriter(sink),
+  create: (stem) => new TfrecordWriter(new PartialFile(pathOf(stem))),
 };
 
 class TfrecordWriter implements ShardWriter {
-  readonly #file: PartialFile;
+  readonly #file: ByteSink;
   #frame = new Uint8Array(FIRST_FRAME_BYTES);
   #view = new DataView(this.#frame.buffer);
   #records = 0;
 
-  constructor(path: string) {
-    this.#file = new PartialFile(path);
+  constructor(file: ByteSink) {
+    this.#file = file;
   }
 
   get bytes(): number {

@@ -15,6 +15,7 @@ import {
 import { NOTE_KEYWORD, encodeMemberNotes, splitMemberPath, type MemberNote } from "../readers/webdataset-members.ts";
 import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 import { PartialFile } from "./output.ts";
+import type { ByteSink } from "./sink.ts";
 import { sortedFeatures } from "./sorted-features.ts";
 import { memberOf, type Member } from "./webdataset-members.ts";
 
@@ -29,19 +30,20 @@ export const writableWebdataset: WritableFormat = {
   extension: "tar",
   paths: (stem) => [pathOf(stem)],
   existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
-  create: (stem) => new WebdatasetWriter(pathOf(stem)),
+  stream: (sink) => new WebdatasetWriter(sink),
+  create: (stem) => new WebdatasetWriter(new PartialFile(pathOf(stem))),
 };
 
 class WebdatasetWriter implements ShardWriter {
-  readonly #file: PartialFile;
+  readonly #file: ByteSink;
   readonly #keys = new Set<string>();
   /** The feature that each extension of this shard stands for: name and dtype may not change from sample to sample. */
   readonly #meanings = new Map<string, MemberNote>();
   readonly #notes = new Map<string, MemberNote>();
   #header = new Uint8Array(FIRST_HEADER_BYTES);
 
-  constructor(path: string) {
-    this.#file = new PartialFile(path);
+  constructor(file: ByteSink) {
+    this.#file = file;
   }
 
   get bytes(): number {

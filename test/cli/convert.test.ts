@@ -1,8 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fixture, kdata, masked, mnist, type Run } from "./run-kdata.ts";
+import { openOutput } from "../../src/cli/output.ts";
+import { fixture, kdata, main, masked, mnist, type Run } from "./run-kdata.ts";
 
 const rows = fixture("tfrecord/rows.tfrecord");
 
@@ -19,10 +22,27 @@ function convert(...args: readonly string[]): Promise<Run> {
   return kdata(["convert", ...args], { cwd: folder });
 }
 
-/** Every file in the test's folder, hidden ones included. */
+const kdataIn = `${process.execPath} ${main}`;
+
+/** Runs a shell pipeline that begins with `kdata`; the exit code is that of the first part that failed. */
+function piped(command: string): Promise<[code: number | null, stdout: Buffer, stderr: string]> {
+  const child = spawn("bash", ["-c", `set -o pipefail; ${kdataIn} ${command}`], { cwd: folder });
+  const stdout: Buffer[] = [];
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      resolve([code, Buffer.concat(stdout), stderr]);
+    });
+  });
+}
+
+/** Every file in the test's folder, hidden ones included, but for manifests. */
 function files(): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".manifest.json"))
     .map((entry) => entry.name)
     .sort();
 }
@@ -78,6 +98,8 @@ test("--json prints the report, and --progress json tells programs how far it is
     seconds: expect.any(Number) as number,
     shards: [{ files: [{ path: "out/rows.tfrecord", bytes: 684 }], records: 12 }],
     skipped: 0,
+    resumed: 0,
+    passedOver: 0,
   });
   const events = stderr
     .trimEnd()
@@ -128,7 +150,7 @@ test("an output that exists is exit code 5, says what it holds, and stays as it 
     code: 5,
     stdout: "",
     stderr:
-      "kdata: error[exists]: out/rows.tfrecord exists (12 records, complete)\nhint: --if-exists skip | overwrite\n",
+      "kdata: error[exists]: out/rows.tfrecord exists (12 records, complete)\nhint: --if-exists skip | overwrite | resume\n",
   });
   expect(readFileSync(path).equals(readFileSync(rows))).toBe(true);
 
@@ -139,9 +161,139 @@ test("an output that exists is exit code 5, says what it holds, and stays as it 
 
   const skipped = await convert(rows, "--to", "tfrecord", "-o", "out", "--if-exists", "skip", "--progress", "bar");
   expect(skipped.code).toBe(0);
-  expect(skipped.stderr).toContain("skipped 1 shard that exist");
+  expect(skipped.stderr).toContain("passed over 1 shard that exist");
   expect((await convert(rows, "--to", "tfrecord", "-o", "out", "--if-exists", "overwrite")).code).toBe(0);
   expect(readFileSync(path).equals(readFileSync(rows))).toBe(true);
+});
+
+test("--resume says how much is there, and goes on with the rest", async () => {
+  for (const name of ["a", "b", "c"]) copyFileSync(rows, join(folder, `${name}.tfrecord`));
+  const args = ["*.tfrecord", "--to", "webdataset", "-o", "out"] as const;
+  await convert(...args);
+  const whole = readFileSync(join(folder, "out/b.tar"));
+  rmSync(join(folder, "out/a.tar"));
+  writeFileSync(join(folder, "out/b.tar"), whole.subarray(0, 100));
+  const { code, stdout, stderr } = await convert(...args, "--resume");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(masked(stderr)).toBe(
+    "kdata convert: 3 inputs, 36 samples, 2.0 KiB\n" +
+      "kdata convert: resume 1 of 3 shards already complete (checked size + checksum), 2 to do\n" +
+      "kdata convert: done 24/24 (100%) N smp/s 0 skipped -> out (2 shards)\n",
+  );
+  expect(readFileSync(join(folder, "out/b.tar")).equals(whole)).toBe(true);
+
+  const again = await convert(...args, "--if-exists", "resume", "--progress", "bar");
+  expect(again.stderr).toContain("resume  3 of 3 shards already complete (checked size + checksum), 0 to do\n");
+  expect(files()).toEqual(["a.tar", "a.tfrecord", "b.tar", "b.tfrecord", "c.tar", "c.tfrecord"]);
+});
+
+test("--resume refuses other arguments and says which", async () => {
+  await convert(rows, "--to", "tfrecord", "-o", "out", "--shards", "2");
+  const changed = await convert(
+    rows,
+    "--to",
+    "tfrecord",
+    "-o",
+    "out",
+    "--shards",
+    "3",
+    "--resume",
+    "--progress",
+    "none",
+  );
+  expect(changed).toEqual({
+    code: 2,
+    stdout: "",
+    stderr:
+      "kdata: error[state]: Cannot resume: the arguments changed: shards was 2 and is 3 now (out/.rows.tfrecord.manifest.json)\n" +
+      "hint: Resume with what the conversion began with, or overwrite its output.\n",
+  });
+  const both = await convert(rows, "--to", "tfrecord", "-o", "out", "--resume", "--if-exists", "skip");
+  expect(both.code).toBe(2);
+  expect(both.stderr).toContain("--resume and --if-exists skip do not go together");
+});
+
+test("-j shows a bar for each shard that is being written and one for all of them", async () => {
+  for (const name of ["a", "b", "c"]) copyFileSync(join(mnist, "t10k-images-idx3-ubyte"), join(folder, `${name}.idx`));
+  const args = ["*.idx", "--to", "webdataset", "-o", "out", "-j", "2"] as const;
+  const { code, stderr } = await convert(...args, "--progress", "bar");
+  expect(code).toBe(0);
+  const shown = masked(stderr).replaceAll("\u001b", "^");
+  expect(shown).toMatch(/[abc]\.idx ━*─* +\d+% {2}[\d,]+\/10,000\^\[K\n/);
+  expect(shown).toMatch(/\ntotal ━*─* +\d+% {2}[\d,]+\/30,000 {2}N smp\/s.* {2}[12] workers?\^\[K/);
+  expect(shown).toMatch(/\^\[Kwrote 30,000 samples, 3 shards, .* in N s \(N smp\/s, N MiB\/s\)\n$/);
+  const sized = await convert(...args, "--shard-size", "1GB", "--name", "n");
+  expect(sized.stderr).toContain("kdata convert: no workers: shards of a size follow from one another\n");
+});
+
+test("--on-error skip leaves out what is bad, counts it, and reports it", async () => {
+  damaged(rows, "rows.tfrecord", flipBit(40));
+  const args = ["rows.tfrecord", "--to", "tfrecord", "-o", "out", "--on-error", "skip"] as const;
+  const { code, stdout, stderr } = await convert(...args, "--report", "bad.jsonl");
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(masked(stderr)).toBe(
+    "kdata convert: 1 input, 12 samples, 684 B\n" +
+      "kdata convert: done 11/12 (91%) N smp/s 1 skipped -> out/rows.tfrecord\n",
+  );
+  expect(readFileSync(join(folder, "bad.jsonl"), "utf8")).toMatch(
+    /^\{"source":"rows\.tfrecord","record":0,"byte":\d+,"code":"checksum","reason":"Cannot read tfrecord: [^"]+"\}\n$/,
+  );
+  const again = await convert(...args, "--if-exists", "overwrite", "--json", "--progress", "bar");
+  expect(JSON.parse(again.stdout)).toMatchObject({ records: 11, skipped: 1 });
+  expect(again.stderr).toContain("), skipped 1 bad sample\n");
+  const alone = await convert(rows, "--to", "npy", "-o", "out", "--report", "bad.jsonl");
+  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining("there is nothing to report")]);
+});
+
+test("--key makes the text of a feature the key", async () => {
+  const missing = await convert(rows, "--to", "tfrecord", "-o", "out", "--key", "yy", "--progress", "none");
+  expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('Cannot take the key from feature "yy"')]);
+  await convert(rows, "--to", "tfrecord", "-o", "out", "--key", "y");
+  const { stdout } = await kdata(["head", "-n", "3", "out/rows.tfrecord", "--json"], { cwd: folder });
+  const keys = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { __key__: string }).__key__);
+  expect(keys).toEqual(["0", "1", "2"]);
+});
+
+test("-o - writes one stream to standard output, and nothing else", async () => {
+  await convert(rows, "--to", "webdataset", "-o", "out");
+  const [code, stdout, stderr] = await piped(
+    `convert ${rows} --to webdataset -o - --progress none | ` +
+      `${kdataIn} convert - --to tfrecord -o - | ${kdataIn} convert - --to webdataset -o - --progress none`,
+  );
+  expect(code).toBe(0);
+  expect(masked(stderr)).toBe(
+    "kdata convert: standard input -> standard output\n" +
+      "kdata convert: done 12/12 (100%) N smp/s 0 skipped -> standard output\n",
+  );
+  expect(stdout.equals(readFileSync(join(folder, "out/rows.tar")))).toBe(true);
+  expect(files()).toEqual(["rows.tar"]);
+});
+
+test("a reader of the stream that goes away ends it quietly", async () => {
+  const [code, stdout, stderr] = await piped(
+    `convert ${join(mnist, "t10k-*")} --to tfrecord -o - --progress none | head -c 100`,
+  );
+  expect([code, stdout.length, stderr]).toEqual([0, 100, ""]);
+});
+
+test.each([
+  [["--to", "npy"], /npy cannot be written to a stream .*tfrecord, webdataset/s],
+  [["--to", "tfrecord", "--shards", "2"], /a stream has no use for shards/],
+  [["--to", "tfrecord", "--dry-run"], /--dry-run and -o - do not go together/],
+  [["--to", "tfrecord", "--resume"], /--if-exists resume and -o - do not go together/],
+  [["--to", "tfrecord", "--json"], /the data goes there, so --format json cannot/],
+] as const)("-o - refuses %j", async (args, reason) => {
+  const { code, stdout, stderr } = await convert(rows, ...args, "-o", "-", "--progress", "none");
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr.replace("\nhint:", "")).toMatch(reason);
+});
+
+test("binary data is not written onto a terminal", () => {
+  const terminal = Object.assign(new PassThrough(), { isTTY: true }) as unknown as NodeJS.WriteStream;
+  expect(() => openOutput(terminal, "auto").binary()).toThrow("it is a terminal, and the data is binary");
 });
 
 test("- reads standard input", async () => {

@@ -24,6 +24,8 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 const at = (...parts: readonly string[]) => join(directory, ...parts);
+/** The names in a directory without those of manifests. */
+const dataIn = (path: string) => readdirSync(path).filter((name) => !name.endsWith(".manifest.json"));
 
 describe("convert()", () => {
   it("gives the same MNIST samples through TFRecord, WebDataset and NPY, and the same TFRecord bytes in the end", async () => {
@@ -44,16 +46,16 @@ describe("convert()", () => {
         ),
       ).toEqual(original);
     }
-    expect(readdirSync(at("c"))).toEqual(["t10k.image.npy", "t10k.label.npy"]);
+    expect(dataIn(at("c"))).toEqual(["t10k.image.npy", "t10k.label.npy"]);
     expect(readFileSync(at("d/t10k.tfrecord")).equals(readFileSync(at("a/t10k.tfrecord")))).toBe(true);
   });
 
   it("makes one output shard of each input shard, with its stem", async () => {
     writeShards("in/train-000", "in/train-001");
     const report = await convert(at("in/train-{000..001}.tfrecord"), { to: "webdataset", output: at("out/deep") });
-    expect(readdirSync(at("out/deep"))).toEqual(["train-000.tar", "train-001.tar"]);
+    expect(dataIn(at("out/deep"))).toEqual(["train-000.tar", "train-001.tar"]);
     expect(report.shards.map(({ records }) => records)).toEqual([5, 5]);
-    expect(report.skipped).toBe(0);
+    expect(report.passedOver).toBe(0);
     expect(await keysOf(at("out/deep/*.tar"))).toEqual(await keysOf(at("in/*.tfrecord")));
   });
 
@@ -63,12 +65,12 @@ describe("convert()", () => {
     for (const to of ["tfrecord", "webdataset", "npy"]) {
       const report = await convert(at("in/*.tfrecord"), { to, output: at(to), shards: 2 });
       expect(report.shards.map(({ records }) => records)).toEqual([7, 8]);
-      expect(readdirSync(at(to)).every((name) => /^train-0000[01]\./.test(name))).toBe(true);
+      expect(dataIn(at(to)).every((name) => /^train-0000[01]\./.test(name))).toBe(true);
       expect(await keysOf(at(to, "*"))).toEqual(keys);
     }
     const bySize = await convert(at("in/*.tfrecord"), { to: "tfrecord", output: at("size"), shardSize: 1, name: "x" });
     expect(bySize.shards).toHaveLength(15);
-    expect(readdirSync(at("size"))[14]).toBe("x-00014.tfrecord");
+    expect(dataIn(at("size"))[14]).toBe("x-00014.tfrecord");
   });
 
   it("refuses an output that exists before anything is written, skips it or replaces it on request", async () => {
@@ -79,22 +81,22 @@ describe("convert()", () => {
     const error = await rejected(convert(at("in/*.tfrecord"), options));
     expect(error.code).toBe("exists");
     expect(error.at?.source).toBe(at("out/b.tar"));
-    expect(readdirSync(at("out"))).toEqual(["b.tar"]);
+    expect(dataIn(at("out"))).toEqual(["b.tar"]);
 
     writeFileSync(at("out/b.tar"), "kept");
     const skipping = await convert(at("in/*.tfrecord"), { ...options, ifExists: "skip" });
-    expect([skipping.skipped, skipping.records]).toEqual([1, 5]);
+    expect([skipping.passedOver, skipping.records]).toEqual([1, 5]);
     expect(readFileSync(at("out/b.tar"), "utf8")).toBe("kept");
 
     const overwriting = await convert(at("in/*.tfrecord"), { ...options, ifExists: "overwrite" });
-    expect([overwriting.skipped, overwriting.records]).toEqual([0, 10]);
+    expect([overwriting.passedOver, overwriting.records]).toEqual([0, 10]);
     expect(readFileSync(at("out/b.tar")).equals(before)).toBe(true);
   });
 
   it("refuses to overwrite a shard beside arrays that are not of it: it neither removes nor adopts them", async () => {
     writeShards("in/a");
     await convert(at("in/a.tfrecord"), { to: "npy", output: at("out") });
-    expect(readdirSync(at("out"))).toEqual(["a.text.npy", "a.value.npy"]);
+    expect(dataIn(at("out"))).toEqual(["a.text.npy", "a.value.npy"]);
     const options = { to: "npy", output: at("out"), ifExists: "overwrite" } as const;
     expect((await convert(at("in/a.tfrecord"), options)).records).toBe(5);
 
@@ -106,7 +108,7 @@ describe("convert()", () => {
       );
       expect(error).toMatchObject({ code: "exists", at: { source: at(`out/${foreign}`) } });
       expect(error.hint).toBe("Remove it, or choose another output.");
-      expect(readdirSync(at("out"))).toEqual([foreign, "a.text.npy", "a.value.npy"].sort());
+      expect(dataIn(at("out"))).toEqual([foreign, "a.text.npy", "a.value.npy"].sort());
       expect(readFileSync(at(`out/${foreign}`), "utf8")).toBe("mine");
       expect(readFileSync(at("out/a.value.npy")).equals(before)).toBe(true);
       rmSync(at(`out/${foreign}`));
@@ -121,13 +123,13 @@ describe("convert()", () => {
     await convert(at("in/a.tfrecord"), { ...arrays, shards: 2 });
     const error = await rejected(convert(at("in/a.tfrecord"), { ...arrays, shards: 1, ifExists: "overwrite" }));
     expect(error).toMatchObject({ code: "exists", at: { source: at("arrays/n-00001.__key__.npy") } });
-    expect(readdirSync(at("arrays")).filter((name) => name.startsWith("n-00001"))).toHaveLength(3);
+    expect(dataIn(at("arrays")).filter((name) => name.startsWith("n-00001"))).toHaveLength(3);
 
     const numbered = { to: "tfrecord", output: at("numbered"), name: "n" };
     await convert(at("in/a.tfrecord"), { ...numbered, shards: 4 });
     expect((await rejected(convert(at("in/a.tfrecord"), { ...numbered, shards: 2 }))).code).toBe("exists");
     await convert(at("in/a.tfrecord"), { ...numbered, shards: 2, ifExists: "overwrite" });
-    expect(readdirSync(at("numbered"))).toEqual(["n-00000.tfrecord", "n-00001.tfrecord"]);
+    expect(dataIn(at("numbered"))).toEqual(["n-00000.tfrecord", "n-00001.tfrecord"]);
   });
 
   it("does not overwrite its own input", async () => {
@@ -153,10 +155,10 @@ describe("convert()", () => {
     for (const to of ["tfrecord", "webdataset", "npy"]) {
       const error = await rejected(convert(at("in/b.tfrecord"), { to, output: at(to) }));
       expect([error.code, error.at?.record]).toEqual(["truncated", 4]);
-      expect(readdirSync(at(to))).toEqual([]);
+      expect(dataIn(at(to))).toEqual([]);
     }
     await rejected(convert(at("in/*.tfrecord"), { to: "webdataset", output: at("both") }));
-    expect(readdirSync(at("both"))).toEqual(["a.tar"]);
+    expect(dataIn(at("both"))).toEqual(["a.tar"]);
   });
 
   it("leaves only hidden partial files when it is killed, and the next run replaces them", async () => {
@@ -166,9 +168,9 @@ describe("convert()", () => {
       });`;
     const killed = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
     expect(killed.signal).toBe("SIGKILL");
-    expect(readdirSync(at("out"))).toEqual([".t10k.image.npy.partial", ".t10k.label.npy.partial"]);
+    expect(dataIn(at("out"))).toEqual([".t10k.image.npy.partial", ".t10k.label.npy.partial"]);
     await convert(join(mnist, "t10k-*"), { to: "npy", output: at("out") });
-    expect(readdirSync(at("out"))).toEqual(["t10k.image.npy", "t10k.label.npy"]);
+    expect(dataIn(at("out"))).toEqual(["t10k.image.npy", "t10k.label.npy"]);
   });
 
   it("stops on a signal: code aborted, nothing partial left", async () => {
@@ -190,7 +192,7 @@ describe("convert()", () => {
       }),
     );
     expect(during.code).toBe("aborted");
-    expect(readdirSync(at("out"))).toEqual([]);
+    expect(dataIn(at("out"))).toEqual([]);
   });
 
   it("tells its progress, at the end all of it", async () => {
@@ -218,9 +220,9 @@ describe("convert()", () => {
       })(),
     });
     const single = await convert(stream(), { to: "webdataset", output: at("out"), from: "tfrecord" });
-    expect([single.records, readdirSync(at("out"))]).toEqual([5, ["data.tar"]]);
+    expect([single.records, dataIn(at("out"))]).toEqual([5, ["data.tar"]]);
     const sized = await convert(stream(), { to: "tfrecord", output: at("sized"), name: "x", shardSize: 1 });
-    expect([sized.records, readdirSync(at("sized"))[4]]).toEqual([5, "x-00004.tfrecord"]);
+    expect([sized.records, dataIn(at("sized"))[4]]).toEqual([5, "x-00004.tfrecord"]);
     expect((await rejected(convert(stream(), { to: "npy", output: at("no"), shards: 2 }))).hint).toBe(
       "Use shardSize instead of shards.",
     );
@@ -266,6 +268,8 @@ describe("planConversion()", () => {
       bytes,
       to: "webdataset",
       outputs: [at("out/a.tar"), at("out/b.tar")],
+      resumed: 0,
+      workers: 0,
     });
     const numbered = await planConversion(at("in/*.tfrecord"), { to: "npy", output: at("out"), shards: 3, name: "x" });
     expect(numbered.outputs).toEqual(["0", "1", "2"].map((number) => at(`out/x-0000${number}.*.npy`)));

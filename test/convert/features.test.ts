@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { featureMap } from "../../src/convert/features.ts";
 import { KdataError } from "../../src/core/errors.ts";
+import { tensor } from "../../src/core/tensor.ts";
 import { sampleOf } from "../writers/samples.ts";
 
 const sample = sampleOf("a", { image: Uint8Array.of(1), label: "seven", meta: { json: null } });
@@ -20,6 +21,26 @@ describe("featureMap()", () => {
       "label",
       "image",
     ]);
+  });
+
+  it("takes the key from the text of a feature, whatever becomes of the feature", () => {
+    const id = tensor("int64", [1], BigInt64Array.of(42n));
+    const rich = sampleOf("a", {
+      id,
+      label: "seven",
+      raw: Buffer.from("µ"),
+      meta: { json: "m" },
+      bad: Uint8Array.of(255),
+    });
+    const keyBy = (key: string) => featureMap({ key, drop: ["label"], rename: { id: "number" } })(rich);
+    expect(["label", "id", "raw", "meta"].map((key) => keyBy(key).key)).toEqual(["seven", "42", "µ", "m"]);
+    expect(Object.keys(keyBy("label").features)).toEqual(["number", "raw", "meta", "bad"]);
+    expect(() => keyBy("bad")).toThrow('Cannot take the key from feature "bad": it is no text (made.test, record 0)');
+    expect(() => keyBy("labell")).toThrow(expect.objectContaining({ code: "usage", hint: "Did you mean label?" }));
+    const map = featureMap({ key: "label" });
+    map(rich);
+    expect(() => map(sampleOf("b", {}))).toThrow('Cannot take the key from feature "label": it is missing');
+    expect(() => map(sampleOf("b", { label: "" }))).toThrow("it is empty");
   });
 
   it("keeps key, origin and the features themselves", () => {
