@@ -27,6 +27,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./head.ts")).headCommand,
   },
   {
+    name: "validate",
+    summary: "check every record, and say which are bad",
+    load: async () => (await import("./validate.ts")).validateCommand,
+  },
+  {
     name: "train",
     summary: "train the model of a module on any backend",
     load: async () => (await import("./train.ts")).trainCommand,

@@ -1,6 +1,17 @@
 // Public exports of kdata/readers.
 
-export type { Format, Limits, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
+export type {
+  DatasetIndexForm,
+  Fault,
+  Format,
+  IndexForm,
+  Limits,
+  ReadOptions,
+  RecordIndex,
+  ShardFiles,
+  ShardIndexForm,
+  ShardReader,
+} from "./format.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";
 export { defaultLimits } from "./limits.ts";

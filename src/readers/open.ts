@@ -3,10 +3,11 @@
 import { constants, gunzipSync } from "node:zlib";
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
-import type { Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
+import type { Format, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
 import { formatByName, formats } from "./formats.ts";
 import { resolveLimits } from "./limits.ts";
 import { expandSpec, type FoundFiles } from "./patterns.ts";
+import { findSidecar } from "./sidecar.ts";
 import { FileSource } from "./source-file.ts";
 import { gunzipSource, isGzip } from "./source-memory.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
@@ -43,19 +44,25 @@ export async function findDataset(
 /**
  * Opens a shard for reading. Files that are compressed with gzip are inflated into memory first.
  *
+ * An index beside the file, as `kdata index` keeps it, is used where records are read or counted by number, unless
+ * `options.index` is given. One that is not of the file as it is now is passed over (`options.onIgnoredIndex` gets the reason),
+ * a damaged one is an error when it is needed.
+ *
  * @throws {KdataError} `input` when a file cannot be read, `limit` when a file inflates to more than `limits.inflatedBytes`, and
  *   what the format finds wrong with a header. No file stays open then.
  */
 export function openShard(format: Format, shard: ShardFiles, options: ReadOptions = {}): ShardReader {
   const limits = resolveLimits(options.limits);
   const sources: SeekableSource[] = [];
+  let index = options.index;
   try {
     for (const path of shard.paths) {
       const file = new FileSource(path);
       sources.push(file);
+      if (shard.paths.length === 1) index ??= () => indexBeside(format, file, options);
       if (isGzip(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
     }
-    return format.open(sources, options);
+    return format.open(sources, index === undefined ? options : { ...options, index });
   } catch (error) {
     for (const source of sources) source.close();
     throw error;
@@ -89,6 +96,12 @@ export async function openStream(
     await chunks.return?.();
     throw error;
   }
+}
+
+function indexBeside(format: Format, file: FileSource, { onIgnoredIndex }: ReadOptions): RecordIndex | undefined {
+  const found = findSidecar(format.name, file);
+  if (found.index === undefined && found.reason !== undefined) onIgnoredIndex?.(found.reason);
+  return found.index;
 }
 
 function hasExtension(format: Format, path: string): boolean {

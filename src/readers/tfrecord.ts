@@ -5,13 +5,33 @@ import { KdataError, type ErrorCode } from "../core/errors.ts";
 import { defaultKey } from "../core/sample.ts";
 import { maskedCrc32c } from "./crc32c.ts";
 import { ExampleDecoder } from "./example.ts";
-import type { Format, Limits } from "./format.ts";
-import { openFramed, streamFramed, type Frame, type Framer, type Framing, type FramingStart } from "./framed.ts";
+import type { Format, Limits, ShardIndexForm } from "./format.ts";
+import {
+  framesOf,
+  openFramed,
+  streamFramed,
+  type Frame,
+  type Framer,
+  type Framing,
+  type FramingStart,
+} from "./framed.ts";
 
 /** The length and its checksum. */
 const LENGTH_BYTES = 8;
 const CHECKSUM_BYTES = 4;
 const HEADER_BYTES = LENGTH_BYTES + CHECKSUM_BYTES;
+
+/** The form of tfrecord2idx (https://github.com/vahidk/tfrecord), which DALI reads too: a line of `<offset> <length>` for each record. */
+const tfindex: ShardIndexForm = {
+  name: "tfindex",
+  per: "shard",
+  extension: "tfindex",
+  encode(source, options) {
+    let text = "";
+    for (const { start, end } of framesOf(framing, source, options)) text += `${start} ${end - start}\n`;
+    return text;
+  },
+};
 
 /**
  * TFRecord files of tf.train.Example messages, not compressed.
@@ -34,10 +54,11 @@ export const tfrecord: Format = {
     return openFramed(framing, source, options);
   },
   stream: (source, options) => streamFramed(framing, source, options),
+  indexForms: [tfindex],
 };
 
 function framing(source: string, limits: Limits): Framing<Frame> {
-  return { framer: (start) => framer(source, limits, start), decode: decoder(source) };
+  return { framer: (start) => framer(source, limits, start), ownChecksums: true, decode: decoder(source) };
 }
 
 function framer(source: string, limits: Limits, start: FramingStart): Framer<Frame> {
@@ -63,7 +84,10 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
         throw fail("limit", `a record of ${length} bytes exceeds the limit of ${limits.recordBytes}`, position);
       }
       const end = position + HEADER_BYTES + length + CHECKSUM_BYTES;
-      if (end > window.end) throw fail("truncated", `a record ends at byte ${end}, the file before`, window.end);
+      if (end > window.end) {
+        const left = Math.max(0, window.end - position - HEADER_BYTES);
+        throw fail("truncated", `the length says ${length} bytes, ${left} are left`, window.end);
+      }
       const frame = { record, start: position, end };
       position = end;
       record++;

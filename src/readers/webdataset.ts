@@ -5,6 +5,7 @@ import type { Format, Limits } from "./format.ts";
 import { openFramed, streamFramed, type Framing } from "./framed.ts";
 import { hasTarHeaderSum, isZeroBlock, TAR_BLOCK_BYTES } from "./tar.ts";
 import { decodeSample } from "./webdataset-decoder.ts";
+import { daliForm, widsForm } from "./webdataset-indexes.ts";
 import { indexedNotes, sampleFramer, type SampleFrame } from "./webdataset-framer.ts";
 
 /**
@@ -35,12 +36,14 @@ export const webdataset: Format = {
     return openFramed(framing, source, options);
   },
   stream: (source, options) => streamFramed(framing, source, options),
+  indexForms: [daliForm(framing), widsForm(framing)],
 };
 
 function framing(source: string, limits: Limits): Framing<SampleFrame> {
   const notesAt = indexedNotes(source);
   return {
     framer: (start) => sampleFramer(source, limits, start, notesAt),
+    ownChecksums: false,
     decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source),
   };
 }
