@@ -32,6 +32,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./validate.ts")).validateCommand,
   },
   {
+    name: "index",
+    summary: "keep an index beside each shard, or write the one of another tool",
+    load: async () => (await import("./make-index.ts")).indexCommand,
+  },
+  {
     name: "train",
     summary: "train the model of a module on any backend",
     load: async () => (await import("./train.ts")).trainCommand,

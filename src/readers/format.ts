@@ -16,12 +16,21 @@ export interface RecordIndex {
   readonly checksums?: Uint32Array<SharedArrayBuffer>;
 }
 
+/** An index with the checksum of each record. */
+export type ChecksummedIndex = RecordIndex & { readonly checksums: Uint32Array<SharedArrayBuffer> };
+
 /** A record that {@link ShardReader.check} found damaged. */
 export interface Fault {
   /** What is wrong, with the position. */
   readonly error: KdataError;
   /** Bytes behind it that cannot be checked because the framing is lost: it is the last fault then. 0 when the check goes on. */
   readonly uncheckedBytes: number;
+}
+
+/** The text of an index in another tool's form, and how many samples it is of. */
+export interface EncodedIndex {
+  readonly text: string;
+  readonly samples: number;
 }
 
 /** An index in the form that another tool reads. */
@@ -35,11 +44,11 @@ export interface ShardIndexForm {
   /** Of the file beside the shard where the tools look for it, without the dot. */
   readonly extension: string;
   /**
-   * Writes the index of a shard as text.
+   * Makes the index of a shard.
    *
    * @throws {KdataError} where the framing breaks, and `unsupported` for what the form cannot say.
    */
-  encode(source: SeekableSource, options?: ReadOptions): string;
+  encode(source: SeekableSource, options?: ReadOptions): EncodedIndex;
 }
 
 /** A form of one file for all shards. */
@@ -47,7 +56,7 @@ export interface DatasetIndexForm {
   readonly name: string;
   readonly per: "dataset";
   /**
-   * Writes the index of shards as text. `url` says where a reader of the index finds the shard; `title` names the data set.
+   * Makes the index of shards. `url` says where a reader of the index finds the shard; `title` names the data set.
    *
    * @throws {KdataError} where the framing breaks.
    */
@@ -55,7 +64,7 @@ export interface DatasetIndexForm {
     shards: readonly { readonly url: string; readonly source: SeekableSource }[],
     title: string,
     options?: ReadOptions,
-  ): string;
+  ): EncodedIndex;
 }
 
 /** Upper bounds on what a file may declare. Nothing is allocated on the word of a file before it is held to these. */
@@ -120,7 +129,7 @@ export interface ShardReader {
    *
    * @throws {KdataError} where the framing breaks.
    */
-  scan(): Generator<number, RecordIndex> | undefined;
+  scan(): Generator<number, ChecksummedIndex> | undefined;
   /** The index of a framed format; `undefined` where records are found by arithmetic. */
   index(): RecordIndex | undefined;
   close(): void;

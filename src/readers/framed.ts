@@ -6,7 +6,7 @@ import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import { crc32c } from "./crc32c.ts";
 import { faultOr } from "./fault.ts";
-import type { Fault, Limits, ReadOptions, RecordIndex, ShardReader } from "./format.ts";
+import type { ChecksummedIndex, Fault, Limits, ReadOptions, RecordIndex, ShardReader } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
 import { SourceWindow, StreamWindow, type Window } from "./window.ts";
@@ -194,7 +194,7 @@ class FramedReader<F extends Frame> implements ShardReader {
     }
   }
 
-  *scan(): Generator<number, RecordIndex> {
+  *scan(): Generator<number, ChecksummedIndex> {
     const framer = this.#framing.framer(SOURCE_START);
     const window = new SourceWindow(this.#source, "forward");
     const [offsets, lengths, checksums]: [number[], number[], number[]] = [[], [], []];

@@ -2,6 +2,7 @@
 
 export type {
   DatasetIndexForm,
+  EncodedIndex,
   Fault,
   Format,
   IndexForm,

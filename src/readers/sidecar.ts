@@ -9,7 +9,7 @@
 import { KdataError, type ErrorCode } from "../core/errors.ts";
 import { bytesOf } from "../core/tensor.ts";
 import { crc32c } from "./crc32c.ts";
-import type { RecordIndex } from "./format.ts";
+import type { ChecksummedIndex } from "./format.ts";
 import { openIfThere, type FileSource } from "./source-file.ts";
 import { parseJson } from "./text.ts";
 
@@ -24,9 +24,6 @@ const BYTES_PER_RECORD = 20;
 /** Arrays begin at multiples of this, as a view of float64 demands. */
 const ALIGNMENT = 8;
 const PADDING = 0x20; // a space: JSON may end with it
-
-/** An index with a checksum for each record. */
-export type ChecksummedIndex = RecordIndex & { readonly checksums: Uint32Array<SharedArrayBuffer> };
 
 /** What an index is of: it is believed only as long as all of it holds. */
 export interface IndexedFile {

@@ -27,9 +27,9 @@ const tfindex: ShardIndexForm = {
   per: "shard",
   extension: "tfindex",
   encode(source, options) {
-    let text = "";
-    for (const { start, end } of framesOf(framing, source, options)) text += `${start} ${end - start}\n`;
-    return text;
+    const lines: string[] = [];
+    for (const { start, end } of framesOf(framing, source, options)) lines.push(`${start} ${end - start}\n`);
+    return { text: lines.join(""), samples: lines.length };
   },
 };
 

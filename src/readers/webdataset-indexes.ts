@@ -15,7 +15,8 @@ const READ_BYTES = 1 << 20;
 
 /**
  * Makes the form of DALI's wds2idx: a line with the version and the number of samples, then for each sample a line of
- * `<extension> <offset> <size> <name>` for each of its members. Members that are passed over in reading are left out.
+ * `<extension> <offset> <size> <name>` for each of its members. What webdataset passes over is left out, and so are hidden
+ * files, which DALI passes over.
  */
 export function daliForm(framing: FramedFormat<SampleFrame>): ShardIndexForm {
   return {
@@ -24,7 +25,8 @@ export function daliForm(framing: FramedFormat<SampleFrame>): ShardIndexForm {
     extension: "idx",
     encode(source, options) {
       const lines: string[] = [];
-      for (const { members, record } of framesOf(framing, source, options)) {
+      for (const { key, members, record } of framesOf(framing, source, options)) {
+        if (key === "" || key.endsWith("/")) continue;
         const entries = members.map(({ path, start, end }) => {
           if (/\s/.test(path)) {
             throw new KdataError("unsupported", `Cannot make index: "${path}" has a space, which parts its fields`, {
@@ -39,7 +41,7 @@ export function daliForm(framing: FramedFormat<SampleFrame>): ShardIndexForm {
         const reason = "Cannot make index: the archive has no samples, which DALI refuses";
         throw new KdataError("unsupported", reason, { at: { source: source.name } });
       }
-      return [`${DALI_VERSION} ${lines.length}`, ...lines, ""].join("\n");
+      return { text: [`${DALI_VERSION} ${lines.length}`, ...lines, ""].join("\n"), samples: lines.length };
     },
   };
 }
@@ -56,8 +58,9 @@ export function widsForm(framing: FramedFormat<SampleFrame>): DatasetIndexForm {
         nsamples: countFrames(framing, source, options),
         filesize: source.size,
       }));
+      const samples = shardlist.reduce((sum, { nsamples }) => sum + nsamples, 0);
       const document = { __kind__: "wids-shard-index-v1", wids_version: 1, shardlist, name: title };
-      return JSON.stringify(document, null, 2);
+      return { text: JSON.stringify(document, null, 2), samples };
     },
   };
 }
