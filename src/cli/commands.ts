@@ -37,6 +37,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./make-index.ts")).indexCommand,
   },
   {
+    name: "stats",
+    summary: "compute ranges, means, deviations and lengths of each feature",
+    load: async () => (await import("./stats.ts")).statsCommand,
+  },
+  {
     name: "train",
     summary: "train the model of a module on any backend",
     load: async () => (await import("./train.ts")).trainCommand,
