@@ -95,6 +95,18 @@ test("a bad row does not stop the check of an array", async () => {
   ]);
 });
 
+test("validate tells the first thousand bad records and counts the others", async () => {
+  const sound = readFileSync(fixture("npy/little-endian/all.bool.npy"));
+  const header = sound.subarray(0, 10 + sound.readUInt16LE(8)).toString("latin1");
+  const shape = /\(\d+, 2, 2\)/.exec(header)![0];
+  const rows = header.replace(`${shape},`, "(1234,),".padEnd(shape.length + 1));
+  writeFileSync(join(cwd, "flags.npy"), Buffer.concat([Buffer.from(rows, "latin1"), Buffer.alloc(1234, 7)]));
+  const { code, stdout } = await kdata(["validate", "flags.npy"], { cwd });
+  const lines = stdout.trimEnd().split("\n");
+  expect([code, lines.length, lines.at(-2)]).toEqual([4, 1002, "and 234 more"]);
+  expect(lines.at(-1)).toMatch(/^checked 1,234 records in 1 file: 0 ok, 1,234 bad/);
+});
+
 test("a shard that cannot be opened is bad, and the next one is checked", async () => {
   writeFileSync(join(cwd, "y-000.npy"), readFileSync(fixture("npy/labels.npy")).subarray(0, -1));
   cpSync(fixture("npy/labels.npy"), join(cwd, "y-001.npy"));
