@@ -33,12 +33,12 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "index",
-    summary: "keep an index beside each shard, or write the one of another tool",
+    summary: "keep an index of the records beside each shard",
     load: async () => (await import("./make-index.ts")).indexCommand,
   },
   {
     name: "stats",
-    summary: "compute ranges, means, deviations and lengths of each feature",
+    summary: "compute ranges, means, deviations, lengths",
     load: async () => (await import("./stats.ts")).statsCommand,
   },
   {
