@@ -58,23 +58,20 @@ async function convertAll(): Promise<void> {
 }
 
 async function train(format: string, backend: string): Promise<Run> {
-  const data: TrainingData = await openMnist(
-    join(folder, format, "train-*"),
-    join(folder, format, "test-*"),
-    WORKERS,
-  );
-  const trainer = new Trainer(mnistModel(), { ...settings, backend });
+  const data: TrainingData = await openMnist(join(folder, format, "train-*"), join(folder, format, "test-*"), WORKERS);
+  const { epochs, ...options } = settings;
+  const trainer = new Trainer(mnistModel(), { ...options, backend });
   const losses: number[] = [];
-  const epochs: EpochLogs[] = [];
+  let lastEpoch: EpochLogs | undefined;
   try {
     const { engine, device } = await trainer.backend();
     process.stderr.write(`\n${format} on ${backend} (${engine}, ${device}), ${WORKERS} workers\n`);
     await trainer.fit(data.train, {
-      epochs: settings.epochs,
+      epochs,
       ...(data.validation && { validation: data.validation }),
       callbacks: [
         progressBar(process.stderr),
-        { onTrainBatchEnd: ({ loss }) => void losses.push(loss), onEpochEnd: (logs) => void epochs.push(logs) },
+        { onTrainBatchEnd: ({ loss }) => void losses.push(loss), onEpochEnd: (logs) => void (lastEpoch = logs) },
       ],
     });
   } finally {
@@ -82,7 +79,6 @@ async function train(format: string, backend: string): Promise<Run> {
     await data.train.close?.();
     await data.validation?.close?.();
   }
-  const lastEpoch = epochs.at(-1);
   if (!lastEpoch) throw new RangeError("Cannot show a run without epochs");
   return { format, backend, losses, accuracy: lastEpoch.values["val_accuracy"] ?? NaN, lastEpoch };
 }
@@ -119,8 +115,13 @@ function check(runs: readonly Run[]): number {
   for (const backend of BACKENDS) {
     const ofBackend = runs.filter((run) => run.backend === backend);
     const steps = ofBackend[0]?.losses ?? [];
-    const equal = ofBackend.every(({ losses }) => losses.length === steps.length && losses.every((l, i) => l === steps[i]));
-    verdict(equal && steps.length > 0, `${backend}: the losses of ${FORMATS.join(", ")} are bit-equal at all ${steps.length} steps`);
+    const equal = ofBackend.every(
+      ({ losses }) => losses.length === steps.length && losses.every((l, i) => l === steps[i]),
+    );
+    verdict(
+      equal && steps.length > 0,
+      `${backend}: the losses of ${FORMATS.join(", ")} are bit-equal at all ${steps.length} steps`,
+    );
   }
   const [one, other] = BACKENDS.map((backend) => runs.find((run) => run.backend === backend)?.losses ?? []);
   let worst = 0;
@@ -135,7 +136,10 @@ function check(runs: readonly Run[]): number {
     `${BACKENDS.join(" and ")} agree at each of the first ${COMPARED_STEPS} steps: worst relative difference ${worst.toExponential(1)}, at most ${BACKEND_TOLERANCE}`,
   );
   const lowest = Math.min(...runs.map(({ accuracy }) => accuracy));
-  verdict(lowest >= WANTED_ACCURACY, `test accuracy ${(lowest * 100).toFixed(2)} %, at least ${WANTED_ACCURACY * 100} %`);
+  verdict(
+    lowest >= WANTED_ACCURACY,
+    `test accuracy ${(lowest * 100).toFixed(2)} %, at least ${WANTED_ACCURACY * 100} %`,
+  );
   return failures;
 }
 

@@ -13,13 +13,11 @@ import type {
   ShardFiles,
   ShardIndexForm,
 } from "../readers/format.ts";
+import { isCompressedFile } from "../readers/open.ts";
 import { FileSource } from "../readers/source-file.ts";
-import { isGzip } from "../readers/source-memory.ts";
 import { PartialFile } from "../writers/output.ts";
 import type { Turns } from "./turns.ts";
 
-/** What gzip is known by. */
-const HEAD_BYTES = 16;
 /** What an index is gathered in before it is written: most are small. */
 const BUFFER_BYTES = 1 << 16;
 
@@ -159,8 +157,7 @@ function refuseExisting(output: string, { ifExists }: ForeignIndexOptions): void
 /** Other tools look for positions in the file as it lies there. */
 function openPlain(path: string, { name }: IndexForm): FileSource {
   const file = new FileSource(path);
-  const head = new Uint8Array(HEAD_BYTES);
-  if (!isGzip(head.subarray(0, file.read(head, 0)))) return file;
+  if (!isCompressedFile(file)) return file;
   file.close();
   throw new KdataError("unsupported", `Cannot index as ${name}: the file is compressed with gzip`, {
     at: { source: path },

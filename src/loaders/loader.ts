@@ -49,9 +49,11 @@ const BATCHES_PER_WORKER = 2; // one is being made while the other waits for its
  * @throws {RangeError} when an option's number is out of its range.
  *
  * @example
- * const train = await loader("data/train-*.tfrecord", { batchSize: 128, shuffle: true, seed: 42 });
- * for await (const batch of train) step(batch.features);
- * await train.close();
+ * const rows = await loader("fixtures/tfrecord/rows.tfrecord", { batchSize: 4, shuffle: true, seed: 42 });
+ * const keys: string[] = [];
+ * for await (const batch of rows) keys.push(...batch.keys);
+ * await rows.close();
+ * assert.equal(new Set(keys).size, rows.sampleCount);
  */
 export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader> {
   const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, ...rest } =

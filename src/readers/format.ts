@@ -77,9 +77,14 @@ export interface Limits {
   readonly inflatedBytes: number;
 }
 
+/** What becomes of the files in a tar archive whose names have no extension, so that they are of no sample. */
+export type StrayMembers = "refuse" | "skip";
+
 /** How shards are read. */
 export interface ReadOptions {
   readonly limits?: Partial<Limits>;
+  /** `skip` passes over such files, as webdataset does, and their content is lost. Default `refuse`: the first one is an error. */
+  readonly strayMembers?: StrayMembers;
   /** An index made earlier by {@link ShardReader.index}: spares the scan. A function is called when the index is first needed. */
   readonly index?: RecordIndex | (() => RecordIndex | undefined);
   /** Called with the reason when an index beside the shard is not used, because it is not of the file as it is now. */

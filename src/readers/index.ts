@@ -12,6 +12,7 @@ export type {
   ShardFiles,
   ShardIndexForm,
   ShardReader,
+  StrayMembers,
 } from "./format.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";

@@ -60,7 +60,7 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
       const file = new FileSource(path);
       sources.push(file);
       if (shard.paths.length === 1) index ??= () => indexBeside(format, file, options);
-      if (isGzip(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
+      if (isCompressedFile(file)) sources[sources.length - 1] = gunzipSource(file, limits);
     }
     return format.open(sources, index === undefined ? options : { ...options, index });
   } catch (error) {
@@ -85,7 +85,8 @@ export async function openStream(
   try {
     const given = options.format === undefined ? undefined : formatByName(options.format);
     const { head, pieces } = await peek(chunks);
-    if (isGzip(head)) throw refuseStream("the stream is compressed with gzip", source, "Pipe it through gunzip first.");
+    if (isCompressed(head))
+      throw refuseStream("the stream is compressed with gzip", source, "Pipe it through gunzip first.");
     const format = given ?? detect(head, source.name);
     if (!format.stream) {
       throw refuseStream(`${format.title} needs to seek, which a stream cannot`, source, "Save it to a file first.");
@@ -102,6 +103,11 @@ function indexBeside(format: Format, file: FileSource, { onIgnoredIndex }: ReadO
   const found = findSidecar(format.name, file);
   if (found.index === undefined && found.reason !== undefined) onIgnoredIndex?.(found.reason);
   return found.index;
+}
+
+/** Says whether a file is compressed with gzip, so that it is inflated before it is read. */
+export function isCompressedFile(source: SeekableSource): boolean {
+  return isCompressed(readHead(source));
 }
 
 function hasExtension(format: Format, path: string): boolean {
@@ -164,8 +170,13 @@ function readHead(source: SeekableSource): Uint8Array {
   return head.subarray(0, source.read(head, 0));
 }
 
+/** The length of a first TFRecord can look like the magic of gzip; its checksum tells. */
+function isCompressed(head: Uint8Array): boolean {
+  return isGzip(head) && !formats.some((format) => format.detect(head));
+}
+
 function inflateHead(head: Uint8Array, source: string): Uint8Array {
-  if (!isGzip(head)) return head;
+  if (!isCompressed(head)) return head;
   try {
     return gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES);
   } catch (cause) {

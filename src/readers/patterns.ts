@@ -66,7 +66,7 @@ async function expandPattern(pattern: string, isDataFile: (file: string) => bool
   if (pattern === "") throw new KdataError("usage", "Cannot find input: a pattern is empty");
   const paths: string[] = [];
   for (const name of existsSync(pattern) ? [pattern] : expandBraces(pattern)) {
-    if (existsSync(name)) paths.push(...(statSync(name).isDirectory() ? listDirectory(name, isDataFile) : [name]));
+    if (existsSync(name)) paths.push(...(isDirectory(name) ? listDirectory(name, isDataFile) : [name]));
     else if (isDynamicPattern(name)) paths.push(...(await findMatches(name, pattern)));
     else
       throw missing(
@@ -87,14 +87,30 @@ function expandBraces(pattern: string): string[] {
   return names;
 }
 
+/** Links that lead nowhere are kept: opening them says so. */
 function listDirectory(directory: string, isDataFile: (file: string) => boolean): string[] {
-  const files = readdirSync(directory)
+  const files = readDirectory(directory)
     .filter((file) => !file.startsWith(".") && isDataFile(file))
     .map((file) => join(directory, file))
-    .filter((path) => statSync(path).isFile())
+    .filter((path) => !isDirectory(path))
     .sort();
   if (files.length === 0) throw missing("the directory holds no file with the extension of a known format", directory);
   return files;
+}
+
+function readDirectory(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (cause) {
+    throw new KdataError("input", "Cannot find input: the directory cannot be read", {
+      at: { source: directory },
+      cause,
+    });
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function findMatches(name: string, pattern: string): Promise<string[]> {

@@ -2,20 +2,15 @@
 // APPNOTE.TXT 6.3.10, https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (section numbers below are of this).
 
 import { crc32, inflateRawSync } from "node:zlib";
-import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
 import type { Limits } from "./format.ts";
 import type { SeekableSource } from "./source.ts";
 import { decodeUtf8 } from "./text.ts";
+import { ZipArchive, findZipDirectory, readUint64, severalFiles } from "./zip-archive.ts";
 
 /** Section 4.3: signatures, and the sizes of the fixed parts behind which names, extra fields and comments follow. */
 const LOCAL_HEADER = { signature: 0x04034b50, bytes: 30 } as const;
 const DIRECTORY_ENTRY = { signature: 0x02014b50, bytes: 46 } as const;
-const END = { signature: 0x06054b50, bytes: 22 } as const;
-const ZIP64_END = { signature: 0x06064b50, bytes: 56 } as const;
-const ZIP64_LOCATOR = { signature: 0x07064b50, bytes: 20 } as const;
-/** The comment at the end has a length of 16 bits. */
-const MAX_COMMENT_BYTES = 0xffff;
-/** Sections 4.4.4: encrypted, patched, strongly encrypted, directory encrypted. */
+/** Section 4.4.4: encrypted, patched, strongly encrypted, directory encrypted. */
 const REFUSED_FLAGS = 0x0001 | 0x0020 | 0x0040 | 0x2000;
 /** Section 4.4.4, bit 3: sizes and checksum were not known yet when the local header was written. */
 const DESCRIPTOR_FLAG = 0x0008;
@@ -23,7 +18,6 @@ const STORED = 0;
 const DEFLATED = 8;
 /** Section 4.5.3: the extra field with the 64-bit numbers for what is all ones in its 32 bits. */
 const ZIP64_EXTRA = 0x0001;
-const SATURATED_16 = 0xffff;
 const SATURATED_32 = 0xffffffff;
 /** Bytes that are checksummed at a time. */
 const BLOCK_BYTES = 1 << 18;
@@ -56,8 +50,8 @@ export function firstZipName(head: Uint8Array): string | undefined {
  *   `limit` when the directory is larger than `limits.headerBytes`.
  */
 export function readZipMembers(source: SeekableSource, limits: Pick<Limits, "headerBytes">): readonly ZipMember[] {
-  const archive = new Archive(source);
-  const directory = findDirectory(archive);
+  const archive = new ZipArchive(source);
+  const directory = findZipDirectory(archive);
   if (directory.bytes > limits.headerBytes) {
     const reason = `the directory of ${directory.bytes} bytes exceeds the limit of ${limits.headerBytes}`;
     throw archive.fail("limit", reason, directory.start);
@@ -70,8 +64,9 @@ export function readZipMembers(source: SeekableSource, limits: Pick<Limits, "hea
     members.push(placeMember(archive, parsed, directory.start));
     offset += parsed.entryBytes;
   }
-  if (offset !== directory.bytes)
+  if (offset !== directory.bytes) {
     throw archive.fail("format", "the directory is longer than its entries", directory.start);
+  }
   refuseOverlaps(archive, members);
   return members;
 }
@@ -82,7 +77,7 @@ export function readZipMembers(source: SeekableSource, limits: Pick<Limits, "hea
  * @throws {KdataError} `checksum` when it does not match.
  */
 export function verifyStoredMember(source: SeekableSource, member: ZipMember): void {
-  const archive = new Archive(source);
+  const archive = new ZipArchive(source);
   const block = new Uint8Array(Math.min(BLOCK_BYTES, member.end - member.start));
   let sum = 0;
   for (let position = member.start; position < member.end; position += block.length) {
@@ -99,7 +94,7 @@ export function verifyStoredMember(source: SeekableSource, member: ZipMember): v
  * @throws {KdataError} `checksum` when it does not match, `format` when the bytes do not inflate to the size that is declared.
  */
 export function inflateMember(source: SeekableSource, member: ZipMember): Uint8Array {
-  const archive = new Archive(source);
+  const archive = new ZipArchive(source);
   const bytes = inflate(archive, member);
   if (bytes.length !== member.size) {
     const reason = `member ${member.name} inflates to ${bytes.length} bytes instead of ${member.size}`;
@@ -107,113 +102,6 @@ export function inflateMember(source: SeekableSource, member: ZipMember): Uint8A
   }
   checkSum(archive, member, crc32(bytes));
   return bytes;
-}
-
-/** Reads of an archive that must succeed, and errors that name it. */
-class Archive {
-  readonly size: number;
-  readonly #source: SeekableSource;
-
-  constructor(source: SeekableSource) {
-    this.#source = source;
-    this.size = source.size;
-  }
-
-  fill(target: Uint8Array, position: number): void {
-    const read = this.#source.read(target, position);
-    if (read < target.length) {
-      throw this.fail("truncated", "the archive became shorter while it was read", position + read);
-    }
-  }
-
-  bytes(position: number, length: number): Uint8Array {
-    if (position + length > this.size) throw this.fail("truncated", "the archive ends inside a header", this.size);
-    const bytes = new Uint8Array(length);
-    this.fill(bytes, position);
-    return bytes;
-  }
-
-  view(position: number, length: number): DataView {
-    return new DataView(this.bytes(position, length).buffer);
-  }
-
-  fail(code: ErrorCode, reason: string, byte: number, cause?: unknown): KdataError {
-    return new KdataError(code, `Cannot read zip: ${reason}`, { at: this.at(byte), cause });
-  }
-
-  at(byte: number): Position {
-    return { source: this.#source.name, byte };
-  }
-}
-
-interface Directory {
-  readonly entries: number;
-  readonly start: number;
-  readonly bytes: number;
-}
-
-/** Finds the directory through the end record, which is found by its signature and a comment that ends with the file. */
-function findDirectory(archive: Archive): Directory {
-  const tailBytes = Math.min(archive.size, END.bytes + MAX_COMMENT_BYTES);
-  const tailStart = archive.size - tailBytes;
-  const view = archive.view(tailStart, tailBytes);
-  for (let offset = tailBytes - END.bytes; offset >= 0; offset--) {
-    if (view.getUint32(offset, true) !== END.signature) continue;
-    if (offset + END.bytes + view.getUint16(offset + 20, true) !== tailBytes) continue;
-    return parseEnd(archive, new DataView(view.buffer, offset, END.bytes), tailStart + offset);
-  }
-  throw archive.fail("truncated", "the archive does not end with the record that ends one", archive.size);
-}
-
-function parseEnd(archive: Archive, view: DataView, endStart: number): Directory {
-  const entries = view.getUint16(10, true);
-  const bytes = view.getUint32(12, true);
-  const start = view.getUint32(16, true);
-  const zip64 = findZip64End(archive, endStart);
-  if (zip64) {
-    const agrees =
-      (entries === SATURATED_16 || entries === zip64.entries) &&
-      (bytes === SATURATED_32 || bytes === zip64.bytes) &&
-      (start === SATURATED_32 || start === zip64.start);
-    if (!agrees) throw archive.fail("format", "the two end records say different things", endStart);
-    return zip64;
-  }
-  if (view.getUint32(4, true) !== 0 || view.getUint16(8, true) !== entries) throw severalFiles(archive, endStart);
-  return checkDirectory(archive, { entries, start, bytes }, endStart);
-}
-
-/** The Zip64 end record, which a locator right before the end record points to. */
-function findZip64End(archive: Archive, end: number): Directory | undefined {
-  const locatorStart = end - ZIP64_LOCATOR.bytes;
-  if (locatorStart < 0) return undefined;
-  const locator = archive.view(locatorStart, ZIP64_LOCATOR.bytes);
-  if (locator.getUint32(0, true) !== ZIP64_LOCATOR.signature) return undefined;
-  const start = readUint64(locator, 8);
-  if (start + ZIP64_END.bytes !== locatorStart) {
-    throw archive.fail("format", "the Zip64 end record does not lie before its locator", locatorStart);
-  }
-  const view = archive.view(start, ZIP64_END.bytes);
-  if (view.getUint32(0, true) !== ZIP64_END.signature) {
-    throw archive.fail("format", "there is no Zip64 end record where its locator says", start);
-  }
-  const entries = readUint64(view, 32);
-  if (readUint64(view, 16) !== 0 || readUint64(view, 24) !== entries) throw severalFiles(archive, start);
-  return checkDirectory(archive, { entries, bytes: readUint64(view, 40), start: readUint64(view, 48) }, start);
-}
-
-function severalFiles(archive: Archive, byte: number): KdataError {
-  return archive.fail("unsupported", "the archive is one of several files", byte);
-}
-
-/** The directory reaches to the record that points to it, so that nothing hides between them. */
-function checkDirectory(archive: Archive, directory: Directory, end: number): Directory {
-  if (directory.start + directory.bytes !== end) {
-    throw archive.fail("format", "the directory does not end where the end record begins", end);
-  }
-  if (directory.entries * DIRECTORY_ENTRY.bytes > directory.bytes) {
-    throw archive.fail("format", `the directory is too short for ${directory.entries} entries`, directory.start);
-  }
-  return directory;
 }
 
 interface Sizes {
@@ -230,7 +118,7 @@ interface Entry extends Sizes {
   readonly entryBytes: number;
 }
 
-function parseEntry(archive: Archive, view: DataView, offset: number, byte: number): Entry {
+function parseEntry(archive: ZipArchive, view: DataView, offset: number, byte: number): Entry {
   const left = view.byteLength - offset;
   if (left < DIRECTORY_ENTRY.bytes || view.getUint32(offset, true) !== DIRECTORY_ENTRY.signature) {
     throw archive.fail("format", "the directory has no entry where one must be", byte);
@@ -260,7 +148,7 @@ function parseEntry(archive: Archive, view: DataView, offset: number, byte: numb
 }
 
 /** Replaces what is all ones by the 64-bit numbers of the extra field, which come in this order. */
-function withZip64<T extends readonly number[]>(archive: Archive, extra: DataView, byte: number, values: T): T {
+function withZip64<T extends readonly number[]>(archive: ZipArchive, extra: DataView, byte: number, values: T): T {
   if (!values.includes(SATURATED_32)) return values;
   const field = findZip64(archive, extra, byte);
   let offset = 0;
@@ -273,7 +161,7 @@ function withZip64<T extends readonly number[]>(archive: Archive, extra: DataVie
   return resolved as unknown as T;
 }
 
-function findZip64(archive: Archive, extra: DataView, byte: number): DataView | undefined {
+function findZip64(archive: ZipArchive, extra: DataView, byte: number): DataView | undefined {
   for (let offset = 0; offset + 4 <= extra.byteLength;) {
     const bytes = extra.getUint16(offset + 2, true);
     if (offset + 4 + bytes > extra.byteLength) throw archive.fail("format", "an extra field is too long", byte);
@@ -285,7 +173,7 @@ function findZip64(archive: Archive, extra: DataView, byte: number): DataView | 
   return undefined;
 }
 
-function refuseEntry(archive: Archive, entry: Omit<Entry, "entryBytes">, byte: number): void {
+function refuseEntry(archive: ZipArchive, entry: Omit<Entry, "entryBytes">, byte: number): void {
   const { name, flags, method, size, compressed } = entry;
   if (flags & REFUSED_FLAGS) throw archive.fail("unsupported", `member ${name} is encrypted or a patch`, byte);
   if (method !== STORED && method !== DEFLATED) {
@@ -297,7 +185,7 @@ function refuseEntry(archive: Archive, entry: Omit<Entry, "entryBytes">, byte: n
 }
 
 /** Holds an entry to the local header, and the member to the bytes before the directory. */
-function placeMember(archive: Archive, entry: Entry, directoryStart: number): ZipMember {
+function placeMember(archive: ZipArchive, entry: Entry, directoryStart: number): ZipMember {
   const { name, localStart, compressed, method, size } = entry;
   if (localStart + LOCAL_HEADER.bytes > directoryStart) {
     throw archive.fail("format", `member ${name} does not lie before the directory`, directoryStart);
@@ -325,7 +213,7 @@ function placeMember(archive: Archive, entry: Entry, directoryStart: number): Zi
   return { name, deflated: method === DEFLATED, start, end: start + compressed, size, crc32: entry.crc32 };
 }
 
-function agreesWithLocal(archive: Archive, entry: Entry, fixed: DataView, extra: DataView): boolean {
+function agreesWithLocal(archive: ZipArchive, entry: Entry, fixed: DataView, extra: DataView): boolean {
   const flags = fixed.getUint16(6, true);
   if ((flags & REFUSED_FLAGS) !== 0 || fixed.getUint16(8, true) !== entry.method) return false;
   if ((flags & DESCRIPTOR_FLAG) !== (entry.flags & DESCRIPTOR_FLAG)) return false;
@@ -337,7 +225,7 @@ function agreesWithLocal(archive: Archive, entry: Entry, fixed: DataView, extra:
   return size === entry.size && compressed === entry.compressed && fixed.getUint32(14, true) === entry.crc32;
 }
 
-function refuseOverlaps(archive: Archive, members: readonly ZipMember[]): void {
+function refuseOverlaps(archive: ZipArchive, members: readonly ZipMember[]): void {
   const names = new Set<string>();
   let end = 0;
   for (const member of [...members].sort((a, b) => a.start - b.start)) {
@@ -348,7 +236,7 @@ function refuseOverlaps(archive: Archive, members: readonly ZipMember[]): void {
   }
 }
 
-function inflate(archive: Archive, member: ZipMember): Uint8Array {
+function inflate(archive: ZipArchive, member: ZipMember): Uint8Array {
   const compressed = archive.bytes(member.start, member.end - member.start);
   try {
     // One byte more than declared, so that a member that is too long is seen; zlib takes no limit of 0.
@@ -359,12 +247,7 @@ function inflate(archive: Archive, member: ZipMember): Uint8Array {
   }
 }
 
-function checkSum(archive: Archive, member: ZipMember, sum: number): void {
+function checkSum(archive: ZipArchive, member: ZipMember, sum: number): void {
   if (sum === member.crc32) return;
   throw archive.fail("checksum", `the checksum of member ${member.name} does not match`, member.start);
-}
-
-/** A 64-bit number; beyond 2^53 it is inexact, and far beyond every size it is compared with. */
-function readUint64(view: DataView, offset: number): number {
-  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
 }
