@@ -1,4 +1,4 @@
-// What `import ... from "kdata"` gives: loading, reading, writing and converting. Training is kdata/trainer.
+// What `import ... from "kdata"` gives: loading, reading, writing, converting and checking. Training is kdata/trainer.
 
 export {
   KdataError,
@@ -11,6 +11,9 @@ export {
   type Sample,
   type Tensor,
 } from "./core/index.ts";
+export { indexShards, type IndexOptions, type IndexReport } from "./cli/make-index.ts";
+export { stats, type StatsOptions, type StatsReport } from "./cli/stats.ts";
+export { validate, type ValidateOptions, type ValidateReport } from "./cli/validate.ts";
 export { convert, planConversion, type ConvertOptions, type ConvertPlan, type ConvertReport } from "./convert/index.ts";
 export { loader, type Loader, type LoaderOptions, type LoaderState } from "./loaders/index.ts";
 export { findDataset, openShard, openStream, type Dataset, type ShardReader } from "./readers/index.ts";

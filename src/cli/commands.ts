@@ -27,6 +27,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./head.ts")).headCommand,
   },
   {
+    name: "validate",
+    summary: "check every record, and say which are bad",
+    load: async () => (await import("./validate.ts")).validateCommand,
+  },
+  {
+    name: "index",
+    summary: "keep an index of the records beside each shard",
+    load: async () => (await import("./make-index.ts")).indexCommand,
+  },
+  {
+    name: "stats",
+    summary: "compute ranges, means, deviations, lengths",
+    load: async () => (await import("./stats.ts")).statsCommand,
+  },
+  {
     name: "train",
     summary: "train the model of a module on any backend",
     load: async () => (await import("./train.ts")).trainCommand,

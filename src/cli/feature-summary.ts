@@ -2,15 +2,10 @@
 
 import { isBytesList, type Feature, type FeatureKind, type Sample } from "../core/sample.ts";
 import type { DType, Tensor } from "../core/tensor.ts";
+import { emptyBounds, rangeOf, widen, widenShape, type Bounds, type Range, type ShapeBounds } from "./bounds.ts";
 import { elementJson, featureExample, formatShape, mediaName } from "./describe.ts";
 import { sniffMedia } from "./media.ts";
 import { formatBytesRange, formatCount } from "./numbers.ts";
-
-/** A smallest and a largest value. */
-export interface Range {
-  readonly min: number;
-  readonly max: number;
-}
 
 /** What one feature was in the samples that were looked at. */
 export interface FeatureReport {
@@ -67,18 +62,12 @@ export function featureRow(feature: FeatureReport, samples: number): string[] {
   return [feature.name, kinds, sizeText(feature), contentText(feature), share, feature.example];
 }
 
-interface Bounds {
-  min: number;
-  max: number;
-}
-
 interface Seen {
   seen: number;
   readonly kinds: Set<FeatureKind>;
   readonly dtypes: Set<DType>;
   readonly media: Set<string>;
-  /** `undefined` before the first tensor, `"mixed"` when ranks differ. */
-  shape: Bounds[] | "mixed" | undefined;
+  shape: ShapeBounds;
   readonly count: Bounds;
   readonly bytes: Bounds;
   readonly values: Bounds;
@@ -132,32 +121,13 @@ function noteBytes(seen: Seen, values: readonly Uint8Array[]): void {
 function noteTensor(seen: Seen, tensor: Tensor): void {
   const { dtype, shape, data } = tensor;
   seen.dtypes.add(dtype);
-  seen.shape ??= shape.map(emptyBounds);
-  if (seen.shape === "mixed" || seen.shape.length !== shape.length) seen.shape = "mixed";
-  else
-    seen.shape.forEach((bounds, axis) => {
-      widen(bounds, shape[axis] ?? 0);
-    });
+  seen.shape = widenShape(seen.shape, shape);
   if (dtype === "bool") return;
   const isPacked = dtype === "float16" || dtype === "bfloat16";
   for (let i = 0; i < data.length; i++) {
     const value = Number(isPacked ? elementJson(tensor, i) : data[i]);
     if (Number.isFinite(value)) widen(seen.values, value);
   }
-}
-
-function emptyBounds(): Bounds {
-  return { min: Infinity, max: -Infinity };
-}
-
-function widen(bounds: Bounds, value: number): void {
-  if (value < bounds.min) bounds.min = value;
-  if (value > bounds.max) bounds.max = value;
-}
-
-/** `undefined` when nothing was noted. */
-function rangeOf({ min, max }: Bounds): Range | undefined {
-  return min <= max ? { min, max } : undefined;
 }
 
 function report(name: string, seen: Seen): FeatureReport {

@@ -5,12 +5,12 @@ import type { Format, ReadOptions, ShardFiles } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
 import type { CommandDefinition } from "./command.ts";
-import { displayWidth, printable } from "./terminal.ts";
 import { featureRow, summarizeFeatures, type FeatureReport } from "./feature-summary.ts";
 import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { mediaName } from "./describe.ts";
 import { sniffMedia } from "./media.ts";
 import { formatBytes, formatCount, formatQuantity, parseCount } from "./numbers.ts";
+import { tableLines } from "./table.ts";
 
 /** Enough to see what the features are; the framing of the rest is still verified to count the records. */
 const DEFAULT_SCANNED_RECORDS = 1000;
@@ -176,14 +176,4 @@ function recordsText({ records, scanned }: ShardReport): string {
     return `more than ${formatCount(scanned)} records (looked at the first ${formatCount(scanned)})`;
   const all = formatQuantity(records, "record");
   return records === scanned ? all : `${all} (looked at the first ${formatCount(scanned)})`;
-}
-
-/** Lines up the cells of each column; a name that moves the cursor must not move the table. */
-function tableLines(rows: readonly (readonly string[])[]): string[] {
-  const cells = rows.map((row) => row.map(printable));
-  const widths = TABLE_HEADER.map((_, column) => Math.max(...cells.map((row) => displayWidth(row[column] ?? ""))));
-  return cells.map((row) => {
-    const padded = row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - displayWidth(cell)));
-    return `  ${padded.join("  ").trimEnd()}`;
-  });
 }

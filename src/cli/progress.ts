@@ -21,8 +21,8 @@ export type ProgressMode = (typeof progressModes)[number];
 
 /** Something to tell, in each of the forms that it may be shown in. */
 export interface Notice {
-  /** The line on a terminal. */
-  readonly terminal: string;
+  /** The line on a terminal; left out where a terminal shows enough without one. */
+  readonly terminal?: string;
   /** The line in a log; the name of the command comes before it. */
   readonly plain: string;
   /** What programs are told. */
@@ -99,7 +99,7 @@ export function openProgress(command: string, mode: ProgressMode, stream: TextSt
   }
   function tell(event: "begin" | "note" | "end", notice: Notice): void {
     clear();
-    if (settled === "bar") stream.write(`${printable(notice.terminal)}\n`);
+    if (settled === "bar" && notice.terminal !== undefined) stream.write(`${printable(notice.terminal)}\n`);
     if (settled === "plain") stream.write(`kdata ${command}: ${printable(notice.plain)}\n`);
     if (settled === "json") stream.write(`${JSON.stringify({ event, command, ...notice.data })}\n`);
   }

@@ -51,6 +51,7 @@ function framing(dialect: Dialect, file: SeekableSource | undefined): FramedForm
     const keyStem = defaultKey({ source, record: 0 }).slice(0, -1);
     return {
       framer: (start) => rowFramer(dialect, source, limits, start, settle),
+      ownChecksums: false,
       decode(frame, { bytes }, index) {
         const cells = cellsOf(dialect, source, frame, bytes, index);
         const { record, start } = frame;

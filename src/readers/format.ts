@@ -1,5 +1,6 @@
 // What a storage format is to the rest of kdata. Shared code asks a format for what it can do and never for its name.
 
+import type { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import type { DType, TensorData } from "../core/tensor.ts";
 import type { FeatureSelection } from "./feature-spec.ts";
@@ -13,6 +14,59 @@ export interface RecordIndex {
   readonly lengths: Float64Array<SharedArrayBuffer>;
   /** What the format must know beside the offsets to decode a record alone; JSON. */
   readonly header?: unknown;
+  /** The CRC-32C of the bytes of each record, framing included. Records of a format without checksums of its own are held to it. */
+  readonly checksums?: Uint32Array<SharedArrayBuffer>;
+}
+
+/** An index with the checksum of each record. */
+export type ChecksummedIndex = RecordIndex & { readonly checksums: Uint32Array<SharedArrayBuffer> };
+
+/** A record that {@link ShardReader.check} found damaged. */
+export interface Fault {
+  /** What is wrong, with the position. */
+  readonly error: KdataError;
+  /** Bytes behind it that cannot be checked because the framing is lost: it is the last fault then. 0 when the check goes on. */
+  readonly uncheckedBytes: number;
+}
+
+/** The text of an index in another tool's form, and how many samples it is of. */
+export interface EncodedIndex {
+  readonly text: string;
+  readonly samples: number;
+}
+
+/** An index in the form that another tool reads. */
+export type IndexForm = ShardIndexForm | DatasetIndexForm;
+
+/** A form of one file for each shard. */
+export interface ShardIndexForm {
+  /** The name in options: `tfindex`. */
+  readonly name: string;
+  readonly per: "shard";
+  /** Of the file beside the shard where the tools look for it, without the dot. */
+  readonly extension: string;
+  /**
+   * Makes the index of a shard.
+   *
+   * @throws {KdataError} where the framing breaks, and `unsupported` for what the form cannot say.
+   */
+  encode(source: SeekableSource, options?: ReadOptions): EncodedIndex;
+}
+
+/** A form of one file for all shards. */
+export interface DatasetIndexForm {
+  readonly name: string;
+  readonly per: "dataset";
+  /**
+   * Makes the index of shards. `url` says where a reader of the index finds the shard; `title` names the data set.
+   *
+   * @throws {KdataError} where the framing breaks.
+   */
+  encode(
+    shards: readonly { readonly url: string; readonly source: SeekableSource }[],
+    title: string,
+    options?: ReadOptions,
+  ): EncodedIndex;
 }
 
 /** Upper bounds on what a file may declare. Nothing is allocated on the word of a file before it is held to these. */
@@ -43,8 +97,10 @@ export interface ReadOptions extends DecodeOptions {
   readonly limits?: Partial<Limits>;
   /** `skip` passes over such files, as webdataset does, and their content is lost. Default `refuse`: the first one is an error. */
   readonly strayMembers?: StrayMembers;
-  /** An index made earlier by {@link ShardReader.index}: spares the scan. */
-  readonly index?: RecordIndex;
+  /** An index made earlier by {@link ShardReader.index}: spares the scan. A function is called when the index is first needed. */
+  readonly index?: RecordIndex | (() => RecordIndex | undefined);
+  /** Called with the reason when an index beside the shard is not used, because it is not of the file as it is now. */
+  readonly onIgnoredIndex?: (reason: string) => void;
 }
 
 /** A feature that is a tensor of one dtype and shape in every record. */
@@ -114,6 +170,20 @@ export interface ShardReader {
   read(record: number): Sample;
   /** Reads every record in order, with all checks, without an index. */
   samples(): Iterable<Sample>;
+  /**
+   * Reads every record in order, with all checks and those of an index, and goes on behind a damaged one as long as the next
+   * one can be found.
+   *
+   * @throws {KdataError} `input` when the system refuses the read.
+   */
+  check(): Iterable<Sample | Fault>;
+  /**
+   * Reads a framed shard once for an index with checksums, whatever index there is: gives the end of each record, and the
+   * index at last. `undefined` where records are found by arithmetic.
+   *
+   * @throws {KdataError} where the framing breaks.
+   */
+  scan(): Generator<number, ChecksummedIndex> | undefined;
   /** The index of a framed format; `undefined` where records are found by arithmetic. */
   index(): RecordIndex | undefined;
   /** Makes a reader of columns. A format that reads samples as fast leaves it out, or gives `undefined`. */
@@ -139,4 +209,6 @@ export interface Format {
   open(files: readonly SeekableSource[], options?: ReadOptions): ShardReader;
   /** Reads a source that cannot seek. A format that needs to seek leaves it out. Samples are views as in {@link ShardReader}. */
   stream?(source: StreamSource, options?: ReadOptions): AsyncIterable<Sample>;
+  /** The forms of an index that other tools read for this format. */
+  readonly indexForms?: readonly IndexForm[];
 }

@@ -1,13 +1,17 @@
 // Shards whose records stand one after another, each behind a header that says how long it is. A format gives a framer, which
-// looks at headers only, and a decoder; this file makes of them a reader in order, a reader by number, a scan that jumps over
-// the payloads, and a reader of streams.
+// looks at headers only, and a decoder; this file makes of them a reader in order, a reader by number, a check that goes on
+// behind damage, a scan that jumps over the payloads, and a reader of streams.
 
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
+import { crc32c } from "./crc32c.ts";
+import { faultOr } from "./fault.ts";
 import type {
+  ChecksummedIndex,
   ColumnReader,
   ColumnSpec,
   DecodeOptions,
+  Fault,
   Limits,
   ReadOptions,
   RecordIndex,
@@ -52,6 +56,8 @@ export interface Framer<F extends Frame> {
 /** How one shard is framed and decoded. */
 export interface Framing<F extends Frame> {
   framer(start: FramingStart): Framer<F>;
+  /** Whether the decoder verifies a checksum over the payload, so that the one of an index would say nothing new. */
+  readonly ownChecksums: boolean;
   /**
    * Decodes a record whose first byte lies at `index` of the window and whose last one is in it too. The features are views,
    * valid until the next call.
@@ -74,6 +80,16 @@ export function openFramed<F extends Frame>(
   options: ReadOptions = {},
 ): ShardReader {
   return new FramedReader(format, source, options);
+}
+
+/** Walks over the records of a source by their headers alone. */
+export function* framesOf<F extends Frame>(
+  format: FramedFormat<F>,
+  source: SeekableSource,
+  options: ReadOptions = {},
+): Generator<F, void> {
+  const framer = format(source.name, resolveLimits(options.limits), options).framer(SOURCE_START);
+  yield* walk(framer, new SourceWindow(source, "hop"));
 }
 
 /** Reads a stream of a framed format in order. The samples are views until the next one is taken. */
@@ -111,13 +127,16 @@ class FramedReader<F extends Frame> implements ShardReader {
   readonly #source: SeekableSource;
   readonly #framing: Framing<F>;
   #index: RecordIndex | undefined;
+  /** Where an index may come from, before it is needed. */
+  #findIndex: (() => RecordIndex | undefined) | undefined;
   #random: SourceWindow | undefined;
 
   constructor(format: FramedFormat<F>, source: SeekableSource, options: ReadOptions) {
     this.source = source.name;
     this.#source = source;
     this.#framing = format(source.name, resolveLimits(options.limits), options);
-    this.#index = options.index;
+    if (typeof options.index === "function") this.#findIndex = options.index;
+    else this.#index = options.index;
   }
 
   count(): number {
@@ -125,11 +144,11 @@ class FramedReader<F extends Frame> implements ShardReader {
   }
 
   index(): RecordIndex {
-    return (this.#index ??= scan(this.#framing, this.#source));
+    return (this.#index ??= this.#foundIndex() ?? locateRecords(this.#framing, this.#source));
   }
 
   read(record: number): Sample {
-    const { offsets, lengths, header } = this.index();
+    const { offsets, lengths, header, checksums } = this.index();
     const position = offsets[record];
     const length = lengths[record];
     if (position === undefined || length === undefined) {
@@ -144,6 +163,7 @@ class FramedReader<F extends Frame> implements ShardReader {
     if (typeof frame === "string" || frame.start !== position || frame.end !== end) {
       throw staleIndex(this.source, record, position);
     }
+    if (!this.#framing.ownChecksums) this.#holdTo(checksums, frame, window, index);
     return this.#framing.decode(frame, window, index);
   }
 
@@ -162,23 +182,101 @@ class FramedReader<F extends Frame> implements ShardReader {
     return this.#framing.columns?.(columns, this.#source, () => this.index());
   }
 
+  *check(): Generator<Sample | Fault> {
+    const framer = this.#framing.framer(SOURCE_START);
+    const window = new SourceWindow(this.#source, "forward");
+    const recordIndex = faultOr(() => this.#index ?? this.#foundIndex());
+    if (recordIndex instanceof KdataError) yield { error: recordIndex, uncheckedBytes: 0 };
+    const checksums = recordIndex instanceof KdataError ? undefined : recordIndex?.checksums;
+    let checked = 0;
+    for (;;) {
+      const frame = faultOr(() => framer.next(window));
+      if (frame instanceof KdataError) {
+        const lostAt = frame.at?.byte ?? window.end;
+        yield { error: frame, uncheckedBytes: Math.max(0, window.end - lostAt) };
+        return;
+      }
+      if (typeof frame === "string") break;
+      const index = window.locate(frame.start, frame.end - frame.start);
+      const sample = faultOr(() => {
+        this.#holdTo(checksums, frame, window, index);
+        return this.#framing.decode(frame, window, index);
+      });
+      yield sample instanceof KdataError ? { error: sample, uncheckedBytes: 0 } : sample;
+      checked++;
+    }
+    if (checksums !== undefined && checked !== checksums.length) {
+      const reason = `Cannot read shard: it has ${checked} records, its index ${checksums.length}`;
+      yield { error: new KdataError("state", reason, { at: { source: this.source } }), uncheckedBytes: 0 };
+    }
+  }
+
+  *scan(): Generator<number, ChecksummedIndex> {
+    const framer = this.#framing.framer(SOURCE_START);
+    const window = new SourceWindow(this.#source, "forward");
+    const [offsets, lengths, checksums]: [number[], number[], number[]] = [[], [], []];
+    for (const { start, end } of walk(framer, window)) {
+      const index = window.locate(start, end - start);
+      offsets.push(start);
+      lengths.push(end - start);
+      checksums.push(crc32c(window.view, index, index + end - start));
+      yield end;
+    }
+    const shared = new Uint32Array(new SharedArrayBuffer(4 * checksums.length));
+    shared.set(checksums);
+    return { ...indexOf(offsets, lengths, framer), checksums: shared };
+  }
+
   close(): void {
     this.#source.close();
+  }
+
+  #foundIndex(): RecordIndex | undefined {
+    const found = this.#findIndex?.();
+    this.#findIndex = undefined;
+    return (this.#index ??= found);
+  }
+
+  /** Compares the bytes of a record, which begin at `index` of the window, with their checksum in the index. */
+  #holdTo(
+    checksums: Uint32Array | undefined,
+    { record, start, end }: Frame,
+    window: SourceWindow,
+    index: number,
+  ): void {
+    const expected = checksums?.[record];
+    if (expected === undefined || crc32c(window.view, index, index + end - start) === expected) return;
+    throw new KdataError("checksum", "Cannot read record: its bytes do not match their checksum in the index", {
+      at: { source: this.source, record, byte: start },
+      hint: "If the file was changed on purpose, make the index anew: kdata index",
+    });
+  }
+}
+
+function* walk<F extends Frame>(framer: Framer<F>, window: SourceWindow): Generator<F, void> {
+  for (;;) {
+    const frame = framer.next(window);
+    if (typeof frame === "string") return;
+    yield frame;
   }
 }
 
 /** Finds all records by their headers alone. */
-function scan<F extends Frame>(framing: Framing<F>, source: SeekableSource): RecordIndex {
+function locateRecords<F extends Frame>(framing: Framing<F>, source: SeekableSource): RecordIndex {
   const framer = framing.framer(SOURCE_START);
-  const window = new SourceWindow(source, "hop");
-  const offsets: number[] = [];
-  const lengths: number[] = [];
-  for (;;) {
-    const frame = framer.next(window);
-    if (typeof frame === "string") break;
-    offsets.push(frame.start);
-    lengths.push(frame.end - frame.start);
+  const [offsets, lengths]: [number[], number[]] = [[], []];
+  for (const { start, end } of walk(framer, new SourceWindow(source, "hop"))) {
+    offsets.push(start);
+    lengths.push(end - start);
   }
+  return indexOf(offsets, lengths, framer);
+}
+
+function indexOf<F extends Frame>(
+  offsets: readonly number[],
+  lengths: readonly number[],
+  framer: Framer<F>,
+): RecordIndex {
   const header = framer.header?.();
   return { offsets: sharedArray(offsets), lengths: sharedArray(lengths), ...(header === undefined ? {} : { header }) };
 }

@@ -32,7 +32,7 @@ export const jsonl: Format = {
 };
 
 function framing(source: string, limits: Limits): Framing<LineFrame> {
-  return { framer: (start) => framer(source, limits, start), decode: decoder(source) };
+  return { framer: (start) => framer(source, limits, start), ownChecksums: false, decode: decoder(source) };
 }
 
 /** One line. */

@@ -3,10 +3,11 @@
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import { compressionOf, inflateHead, inflateSource, type Compression } from "./compression.ts";
-import type { DecodeOptions, Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
+import type { DecodeOptions, Format, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
 import { formatByName, formats } from "./formats.ts";
 import { resolveLimits } from "./limits.ts";
 import { expandSpec, type FoundFiles } from "./patterns.ts";
+import { findSidecar } from "./sidecar.ts";
 import { FileSource } from "./source-file.ts";
 import { inflateStream } from "./source-inflate.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
@@ -43,6 +44,10 @@ export async function findDataset(
 /**
  * Opens a shard for reading. Files that are compressed with gzip or zlib are inflated into memory first.
  *
+ * An index beside the file, as `kdata index` keeps it, is used where records are read or counted by number, unless
+ * `options.index` is given. One that is not of the file as it is now is passed over (`options.onIgnoredIndex` gets the reason),
+ * a damaged one is an error when it is needed.
+ *
  * @throws {KdataError} `input` when a file cannot be read, `usage` when an option means nothing to the format, `limit` when a file inflates to more than `limits.inflatedBytes`, and
  *   what the format finds wrong with a header. No file stays open then.
  */
@@ -50,14 +55,16 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
   refuseUnknownOptions(format, options);
   const limits = resolveLimits(options.limits);
   const sources: SeekableSource[] = [];
+  let index = options.index;
   try {
     for (const path of shard.paths) {
       const file = new FileSource(path);
       sources.push(file);
+      if (shard.paths.length === 1) index ??= () => indexBeside(format, file, options);
       const compression = compressionOfFile(readHead(file));
       if (compression) sources[sources.length - 1] = inflateSource(file, compression, limits);
     }
-    return format.open(sources, options);
+    return format.open(sources, index === undefined ? options : { ...options, index });
   } catch (error) {
     for (const source of sources) source.close();
     throw error;
@@ -98,6 +105,17 @@ export async function openStream(
     await chunks.return?.();
     throw error;
   }
+}
+
+function indexBeside(format: Format, file: FileSource, { onIgnoredIndex }: ReadOptions): RecordIndex | undefined {
+  const found = findSidecar(format.name, file);
+  if (found.index === undefined && found.reason !== undefined) onIgnoredIndex?.(found.reason);
+  return found.index;
+}
+
+/** Says whether a file is compressed with gzip or zlib, so that it is inflated before it is read. */
+export function isCompressedFile(source: SeekableSource): boolean {
+  return compressionOfFile(readHead(source)) !== undefined;
 }
 
 function hasExtension(format: Format, path: string): boolean {

@@ -6,6 +6,7 @@ import { isAbsolute, join } from "node:path";
 import { expand } from "brace-expansion";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { KdataError } from "../core/errors.ts";
+import { isSidecarPath } from "./sidecar.ts";
 
 /** A data set has fewer shards; `{0..999999999}` is a slip, and must not fill the memory. */
 const MAX_EXPANSIONS = 100_000;
@@ -22,7 +23,7 @@ export interface FoundFiles {
  * Expands specs into files that exist.
  *
  * What exists under the very name of a spec is that file. A directory stands for the files in it that `isDataFile` accepts by
- * their names. A glob gives its matches in the order of their code units, a range its numbers in order. Commas outside of
+ * their names. A glob gives its matches in the order of their code units, without the indexes that kdata keeps beside shards; a range its numbers in order. Commas outside of
  * braces and brackets join files into shards: the first files of all parts, then the second ones, and so on.
  *
  * @throws {KdataError} `input` when something that is named is missing, with the pattern that names it; `usage` when a range
@@ -113,7 +114,8 @@ function isDirectory(path: string): boolean {
 }
 
 async function findMatches(name: string, pattern: string): Promise<string[]> {
-  const matches = await glob(name, { absolute: isAbsolute(name), braceExpansion: false, expandDirectories: false });
+  const options = { absolute: isAbsolute(name), braceExpansion: false, expandDirectories: false };
+  const matches = (await glob(name, options)).filter((path) => !isSidecarPath(path));
   if (matches.length === 0) throw missing("no file matches the pattern", pattern);
   return matches.sort();
 }

@@ -5,7 +5,8 @@ import { KdataError, type Position } from "../core/errors.ts";
 import { defaultKey, emptyFeatures, type Feature, type Sample } from "../core/sample.ts";
 import { elementCount } from "../core/tensor.ts";
 import { featureOf, toNativeOrder, type ArrayElement, type ElementFail } from "./element.ts";
-import type { Limits, ShardReader } from "./format.ts";
+import { faultOr } from "./fault.ts";
+import type { Fault, Limits, ShardReader } from "./format.ts";
 import type { SeekableSource } from "./source.ts";
 
 /** The column that holds keys instead of a feature. */
@@ -100,7 +101,18 @@ class RowReader implements ShardReader {
     for (let record = 0; record < this.#count; record++) yield this.#sample(record, BLOCK_BYTES);
   }
 
+  *check(): Generator<Sample | Fault> {
+    for (let record = 0; record < this.#count; record++) {
+      const sample = faultOr(() => this.#sample(record, BLOCK_BYTES));
+      yield sample instanceof KdataError ? { error: sample, uncheckedBytes: 0 } : sample;
+    }
+  }
+
   index(): undefined {
+    return undefined;
+  }
+
+  scan(): undefined {
     return undefined;
   }
 

@@ -1,6 +1,6 @@
 // A local file as a seekable source: synchronous positional reads into memory of the caller.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { KdataError } from "../core/errors.ts";
 import type { SeekableSource } from "./source.ts";
 
@@ -10,6 +10,8 @@ export class FileSource implements SeekableSource {
   /** The path. */
   readonly name: string;
   readonly size: number;
+  /** When it was last modified, in nanoseconds since 1970, as of when it was opened. */
+  readonly modifiedNs: bigint;
   #descriptor: number | undefined;
 
   /**
@@ -21,12 +23,13 @@ export class FileSource implements SeekableSource {
     this.name = path;
     const descriptor = refusable(path, "open", () => openSync(path, "r"));
     try {
-      const status = refusable(path, "open", () => fstatSync(descriptor));
+      const status = refusable(path, "open", () => fstatSync(descriptor, { bigint: true }));
       if (!status.isFile()) {
         const what = status.isDirectory() ? "it is a directory" : "it is not a regular file";
         throw new KdataError("input", `Cannot open input: ${what}`, { at: { source: path } });
       }
-      this.size = status.size;
+      this.size = Number(status.size);
+      this.modifiedNs = status.mtimeNs;
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -60,6 +63,15 @@ export class FileSource implements SeekableSource {
     this.#descriptor = undefined;
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/**
+ * Opens a regular file for reading if there is one.
+ *
+ * @throws {KdataError} `input` when it cannot be read or is not a regular file.
+ */
+export function openIfThere(path: string): FileSource | undefined {
+  return existsSync(path) ? new FileSource(path) : undefined;
 }
 
 /** Does what the system may refuse, and says so in an `input` error with the path. */

@@ -8,9 +8,17 @@ import { ExampleColumns } from "./example-columns.ts";
 import { applySpecs } from "./example-spec.ts";
 import { ExampleDecoder, type DecodedExample } from "./example.ts";
 import { resolveFeatures, type WantedFeatures } from "./feature-spec.ts";
-import type { ColumnSpec, DecodeOptions, Format, Limits, MessageKind } from "./format.ts";
+import type { ColumnSpec, DecodeOptions, Format, Limits, MessageKind, ShardIndexForm } from "./format.ts";
 import { FramedColumns, type RowDecoder } from "./framed-columns.ts";
-import { openFramed, streamFramed, type Frame, type Framer, type Framing, type FramingStart } from "./framed.ts";
+import {
+  framesOf,
+  openFramed,
+  streamFramed,
+  type Frame,
+  type Framer,
+  type Framing,
+  type FramingStart,
+} from "./framed.ts";
 import type { Cursor } from "./protobuf.ts";
 import { SequenceExampleDecoder } from "./sequence-example.ts";
 
@@ -21,6 +29,18 @@ const HEADER_BYTES = LENGTH_BYTES + CHECKSUM_BYTES;
 
 /** The feature of a record that is read as it is. */
 const RAW_NAME = "record";
+
+/** The form of tfrecord2idx (https://github.com/vahidk/tfrecord), which DALI reads too: a line of `<offset> <length>` for each record. */
+const tfindex: ShardIndexForm = {
+  name: "tfindex",
+  per: "shard",
+  extension: "tfindex",
+  encode(source, options) {
+    const lines: string[] = [];
+    for (const { start, end } of framesOf(framing, source, options)) lines.push(`${start} ${end - start}\n`);
+    return { text: lines.join(""), samples: lines.length };
+  },
+};
 
 /**
  * TFRecord files of tf.train.Example messages, of tf.train.SequenceExample messages, or of any bytes.
@@ -44,6 +64,7 @@ export const tfrecord: Format = {
     return openFramed(framing, source, options);
   },
   stream: (source, options) => streamFramed(framing, source, options),
+  indexForms: [tfindex],
 };
 
 function framing(source: string, limits: Limits, decoding: DecodeOptions): Framing<Frame> {
@@ -52,6 +73,7 @@ function framing(source: string, limits: Limits, decoding: DecodeOptions): Frami
   const keyStem = defaultKey({ source, record: 0 }).slice(0, -1);
   const framing: Framing<Frame> = {
     framer: (start) => framer(source, limits, start),
+    ownChecksums: true,
     decode: decoder(source, keyStem, messageDecoder(message, wanted), wanted),
   };
   if (message !== "example") return framing;
@@ -120,7 +142,10 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
         throw fail("limit", `a record of ${length} bytes exceeds the limit of ${limits.recordBytes}`, position);
       }
       const end = position + HEADER_BYTES + length + CHECKSUM_BYTES;
-      if (end > window.end) throw fail("truncated", `a record ends at byte ${end}, the file before`, window.end);
+      if (end > window.end) {
+        const left = Math.max(0, window.end - position - HEADER_BYTES);
+        throw fail("truncated", `the length says ${length} bytes, ${left} are left`, window.end);
+      }
       const frame = { record, start: position, end };
       position = end;
       record++;

@@ -24,6 +24,8 @@ export interface SampleFrame extends Frame {
 
 /** The content of one member: positions in the source. */
 export interface MemberExtent {
+  /** The name in the archive. */
+  readonly path: string;
   readonly ext: string;
   readonly start: number;
   readonly end: number;
@@ -162,7 +164,7 @@ class SampleFramer implements Framer<SampleFrame> {
       if (sample.members.some(({ ext }) => ext === name.ext)) {
         throw this.#fail("format", `the sample "${name.key}" has two members ".${name.ext}"`, start);
       }
-      sample.members.push({ ext: name.ext, start: contentAt, end: contentAt + size });
+      sample.members.push({ path, ext: name.ext, start: contentAt, end: contentAt + size });
       sample.end = nextAt;
       const bytes = nextAt - sample.start;
       if (bytes > this.#limits.recordBytes) {

@@ -5,6 +5,7 @@ import type { Format, ReadOptions } from "./format.ts";
 import { openFramed, streamFramed, type FramedFormat } from "./framed.ts";
 import { hasTarHeaderSum, isZeroBlock, TAR_BLOCK_BYTES } from "./tar.ts";
 import { decodeSample } from "./webdataset-decoder.ts";
+import { daliForm, widsForm } from "./webdataset-indexes.ts";
 import { indexedNotes, sampleFramer, type SampleFrame } from "./webdataset-framer.ts";
 
 /**
@@ -36,6 +37,7 @@ export const webdataset: Format = {
     return openFramed(framedAs(options), source, options);
   },
   stream: (source, options) => streamFramed(framedAs(options), source, options),
+  indexForms: [daliForm(framedAs), widsForm(framedAs)],
 };
 
 function framedAs({ strayMembers = "refuse" }: ReadOptions = {}): FramedFormat<SampleFrame> {
@@ -43,6 +45,7 @@ function framedAs({ strayMembers = "refuse" }: ReadOptions = {}): FramedFormat<S
     const notesAt = indexedNotes(source);
     return {
       framer: (start) => sampleFramer(source, { limits, strayMembers }, start, notesAt),
+      ownChecksums: false,
       decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source),
     };
   };

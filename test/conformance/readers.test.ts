@@ -66,6 +66,9 @@ for (const format of formats) {
       const reader = openShard(format, shard);
       try {
         expect(Array.from(reader.samples(), describeSample)).toEqual(expected);
+        expect(Array.from(reader.check(), (found) => ("error" in found ? found : describeSample(found)))).toEqual(
+          expected,
+        );
         expect(reader.count()).toBe(expected.length);
         const read: unknown[] = [];
         for (const record of shuffled(expected.length)) read[record] = describeSample(reader.read(record));
