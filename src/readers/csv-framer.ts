@@ -150,10 +150,12 @@ class RowFramer implements Framer<RowFrame> {
     const at = { source: this.#source, byte: this.#position };
     const cells = fieldsOf(this.#dialect, withoutLineEnd(row), at, true);
     const columns = cells.map(parseColumn);
-    const names = columns.map(({ name }) => name);
-    const twice = names.find((name, index) => names.indexOf(name) < index);
-    if (twice !== undefined) {
-      throw new KdataError("format", `Cannot read ${this.#dialect.name}: two columns are named "${twice}"`, { at });
+    const names = new Set<string>();
+    for (const { name } of columns) {
+      if (names.has(name)) {
+        throw new KdataError("format", `Cannot read ${this.#dialect.name}: two columns are named "${name}"`, { at });
+      }
+      names.add(name);
     }
     return columns;
   }
