@@ -3,11 +3,12 @@
 // no unknown field. Of any other record this file says so, and ExampleDecoder decodes it: it never guesses.
 
 import { KdataError, type Position } from "../core/errors.ts";
-import { bytesOf, bytesPerElement, elementCount, type TensorData } from "../core/tensor.ts";
-import { KEY_NAME, listKindOf, parseNotes, SCHEMA_NAME } from "./feature-notes.ts";
+import { bytesOf } from "../core/tensor.ts";
+import { columnSlot, isPlain, otherSlot, type Slot } from "./example-slots.ts";
+import { KEY_NAME, parseNotes, SCHEMA_NAME } from "./feature-notes.ts";
 import type { FeatureSpec, WantedFeatures } from "./feature-spec.ts";
 import type { ColumnRows, ColumnSpec } from "./format.ts";
-import { decodeUtf8, encodeUtf8 } from "./text.ts";
+import { decodeUtf8 } from "./text.ts";
 
 /** Tags, as in example.ts: field number times 8 plus wire type 2. */
 const FIELD_1 = 0x0a;
@@ -20,30 +21,6 @@ const INT64_LIST = 0x1a;
 const LOOP_WORDS = 64;
 /** Names that are kept to be recognised in the next record. A file with more is decoded in the general way. */
 const MAX_KNOWN_NAMES = 1024;
-
-/** What is done with the entry of a name. */
-type Role = "column" | "notes" | "key" | "skip" | "refuse";
-
-/** An entry of a message, recognised by its name. */
-interface Slot {
-  readonly name: Uint8Array;
-  readonly role: Role;
-  /** Of a row; 0 where the role is no column. */
-  readonly count: number;
-  readonly byteLength: number;
-  /** The lists that can hold the column. */
-  readonly takesBytes: boolean;
-  readonly takesFloats: boolean;
-  readonly takesInt64s: boolean;
-  readonly isBool: boolean;
-  readonly isInt64: boolean;
-  data: TensorData;
-  bytes: Uint8Array;
-  /** The memory as words, where it is aligned to them. */
-  words: Int32Array | undefined;
-  /** The message that had it last: a second entry in one message is not of the common form. */
-  message: number;
-}
 
 /** Decodes messages of the common form into rows. */
 export class ExampleColumns {
@@ -245,39 +222,6 @@ export class ExampleColumns {
       return typeof note !== "string" && note[0] === column.dtype && equalShapes(note[1], column.shape);
     });
   }
-}
-
-function columnSlot({ name, dtype, shape }: ColumnSpec, spec: FeatureSpec | undefined): Slot {
-  const count = elementCount(shape);
-  const listKind = listKindOf(dtype, shape);
-  // Without a spec the convention says which list holds the column; with one, any that can.
-  const isWhole = dtype === "bool" || (dtype.includes("int") && dtype !== "uint64");
-  return {
-    name: encodeUtf8(name, "Cannot read tfrecord: the name of a column"),
-    role: "column",
-    count,
-    byteLength: count * bytesPerElement(dtype),
-    // The general decoder looks at each bool of raw bytes.
-    takesBytes: spec ? dtype !== "bool" : listKind === "bytes",
-    takesFloats: dtype === "float32",
-    takesInt64s: spec ? isWhole : listKind === "int64",
-    isBool: dtype === "bool",
-    isInt64: dtype === "int64",
-    data: new Uint8Array(0),
-    bytes: new Uint8Array(0),
-    words: undefined,
-    message: 0,
-  };
-}
-
-function otherSlot(name: string, role: Role): Slot {
-  const none = columnSlot({ name, dtype: "uint64", shape: [0] }, undefined);
-  return { ...none, role, takesBytes: false };
-}
-
-/** Whether a list alone, without a note, is read as this column. */
-function isPlain({ dtype, shape }: ColumnSpec): boolean {
-  return shape.length === 1 && (dtype === "float32" || dtype === "int64");
 }
 
 function fitsSpec(dtype: string, shape: readonly number[], spec: FeatureSpec | undefined): boolean {
