@@ -25,6 +25,7 @@ import {
   stemOf,
   type PlannedOutput,
 } from "./plan.ts";
+import { keyedAs } from "./stream-keys.ts";
 
 const TURN_MS = 20; // after so long the event loop gets its turn: signals, timers and progress stay prompt
 const PROGRESS_MS = 100;
@@ -86,15 +87,17 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
     ...readOptions(options),
     ...(options.from === undefined ? {} : { format: options.from }),
   });
-  const named = /^\w/.test(basename(source.name)) ? stemOf(source.name, format.extensions) : STREAM_STEM;
+  const hasName = /^\w/.test(basename(source.name));
+  const named = hasName ? stemOf(source.name, format.extensions) : STREAM_STEM;
   const stem = join(options.output, options.name ?? named);
+  const keyed = hasName ? samples : keyedAs(stem, samples);
   const planned = isNumbered(options) ? planNumbered(to, stem, []) : planSingle(to, stem);
 
   const run = new ConversionRun(to, options, undefined);
   const kept = outputsToWrite([planned], options);
   for (const output of kept) {
     await run.write(output, splitting, async (take) => {
-      for await (const sample of samples) {
+      for await (const sample of keyed) {
         take(sample);
         if (run.isTurnOver()) await run.yieldTurn(source.name);
       }
