@@ -1,6 +1,7 @@
 // Samples for people and for jq: what is small is shown, what is large is described. Not made to be read back as data.
 
 import { shortestDecimal } from "../core/decimal.ts";
+import { decodeHalf, isHalfDType } from "../core/half-float.ts";
 import { bytesOf, elementCount, type Tensor } from "../core/tensor.ts";
 import { featureKind, isBytesList, type Feature, type JsonValue, type Sample } from "../core/sample.ts";
 import { crc32c } from "../readers/crc32c.ts";
@@ -80,7 +81,7 @@ export function elementJson({ dtype, data }: Tensor, index: number): number | st
     return Number.isSafeInteger(number) ? number : String(element);
   }
   if (dtype === "bool") return element !== 0;
-  const value = dtype === "float16" ? halfToNumber(element) : dtype === "bfloat16" ? brainToNumber(element) : element;
+  const value = isHalfDType(dtype) ? decodeHalf(dtype, element) : element;
   return Number.isFinite(value) ? shortestDecimal(value, dtype) : String(value);
 }
 
@@ -145,18 +146,4 @@ function shortened(text: string): string {
   return characters.length > MAX_PREVIEW_CHARACTERS
     ? `${characters.slice(0, MAX_PREVIEW_CHARACTERS - 1).join("")}…`
     : text;
-}
-
-/** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
-}
-
-/** The upper half of a float32. */
-function brainToNumber(bits: number): number {
-  return new Float32Array(new Uint32Array([bits << 16]).buffer)[0] ?? NaN;
 }

@@ -13,7 +13,7 @@ export const exitCodes = {
   badData: 4,
   /** An output is there already. */
   exists: 5,
-  /** A package or a device is not there. */
+  /** A package is not there. */
   missing: 6,
   /** 128 + SIGINT, as shells have it. */
   interrupted: 130,
@@ -33,7 +33,7 @@ export const exitCodeOfError: Readonly<Record<ErrorCode, number>> = {
   usage: exitCodes.usage,
   state: exitCodes.usage,
   worker: exitCodes.failure,
-  backend: exitCodes.missing,
+  backend: exitCodes.failure,
   package: exitCodes.missing,
   aborted: exitCodes.interrupted,
 };

@@ -2,7 +2,7 @@
 
 import { isBytesList, type Feature, type FeatureKind, type Sample } from "../core/sample.ts";
 import type { DType, Tensor } from "../core/tensor.ts";
-import { decodeHalf, isHalfDType } from "../transforms/half-floats.ts";
+import { decodeHalf, isHalfDType } from "../core/half-float.ts";
 import { widenShape, type Range, type ShapeBounds } from "./bounds.ts";
 import { Moments, type Statistics } from "./moments.ts";
 

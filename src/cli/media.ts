@@ -1,5 +1,6 @@
 // What encoded bytes are, by how they begin, and the size of a picture where its header says it.
-// Signatures: https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern and the sections after it.
+
+import { findMediaSignature } from "../readers/media-signatures.ts";
 
 /** A media type, and for pictures their size and colours: `32×32 rgb`. */
 export interface Media {
@@ -7,45 +8,22 @@ export interface Media {
   readonly detail?: string;
 }
 
-interface Signature {
-  readonly type: string;
-  readonly offset: number;
-  /** One character a byte. */
-  readonly magic: string;
-  readonly detail?: (bytes: Uint8Array) => string | undefined;
-}
-
-const signatures: readonly Signature[] = [
-  { type: "image/jpeg", offset: 0, magic: "\xff\xd8\xff", detail: jpegDetail },
-  { type: "image/png", offset: 0, magic: "\x89PNG\r\n\x1a\n", detail: pngDetail },
-  { type: "image/gif", offset: 0, magic: "GIF8", detail: gifDetail },
-  { type: "image/webp", offset: 8, magic: "WEBP" },
-  { type: "audio/flac", offset: 0, magic: "fLaC" },
-  { type: "audio/wav", offset: 8, magic: "WAVE" },
-  { type: "audio/ogg", offset: 0, magic: "OggS" },
-  { type: "audio/mpeg", offset: 0, magic: "ID3" },
-  { type: "video/mp4", offset: 4, magic: "ftyp" },
-  { type: "application/gzip", offset: 0, magic: "\x1f\x8b\x08" },
-  { type: "application/zip", offset: 0, magic: "PK\x03\x04" },
-  { type: "application/pdf", offset: 0, magic: "%PDF-" },
-];
+/** What the header of a kind of picture says. */
+const details: Readonly<Record<string, (bytes: Uint8Array) => string | undefined>> = {
+  "image/jpeg": jpegDetail,
+  "image/png": pngDetail,
+  "image/gif": gifDetail,
+};
 
 const jpegColours: Readonly<Record<number, string>> = { 1: "gray", 3: "rgb", 4: "cmyk" };
 const pngColours: Readonly<Record<number, string>> = { 0: "gray", 2: "rgb", 3: "palette", 4: "gray+alpha", 6: "rgba" };
 
 /** Recognises encoded bytes by their first ones; `undefined` when they are of none of the kinds that data sets hold. */
 export function sniffMedia(bytes: Uint8Array): Media | undefined {
-  const found = signatures.find(({ offset, magic }) => startsWith(bytes, offset, magic));
+  const found = findMediaSignature(bytes);
   if (!found) return undefined;
-  const detail = found.detail?.(bytes);
+  const detail = details[found.type]?.(bytes);
   return { type: found.type, ...(detail !== undefined && { detail }) };
-}
-
-function startsWith(bytes: Uint8Array, offset: number, magic: string): boolean {
-  for (let i = 0; i < magic.length; i++) {
-    if (bytes[offset + i] !== magic.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 /** Walks the markers to the frame header (ITU-T T.81, B.2.2), which has height, width and the number of components. */

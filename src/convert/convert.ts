@@ -30,6 +30,7 @@ import {
 } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
 import { writeSkipReport, type SkippedSample } from "./skips.ts";
+import { keyedAs } from "./stream-keys.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_STEM = "data"; // what becomes of a stream without a usable name
@@ -119,8 +120,10 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
     ...readOptions(options),
     ...(options.from === undefined ? {} : { format: options.from }),
   });
-  const named = /^\w/.test(basename(source.name)) ? stemOf(source.name, format.extensions) : STREAM_STEM;
+  const hasName = /^\w/.test(basename(source.name));
+  const named = hasName ? stemOf(source.name, format.extensions) : STREAM_STEM;
   const stem = join(options.output, options.name ?? named);
+  const keyed = hasName ? samples : keyedAs(stem, samples);
   const planned = isNumbered(options) ? planNumbered(to, stem, []) : planSingle(to, stem);
   const isThere = planned.existing.length > 0;
   if (options.ifExists !== "skip" && options.ifExists !== "overwrite") refuseExisting(planned.existing);
@@ -133,7 +136,7 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
     const { shardSize } = options;
     const job = { stem, pieces: [], ...(shardSize === undefined ? {} : { shardSize }) };
     try {
-      await runner.runStream(job, source.name, samples);
+      await runner.runStream(job, source.name, keyed);
     } finally {
       run.writeReport();
     }

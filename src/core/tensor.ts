@@ -58,6 +58,11 @@ export function elementCount(shape: readonly number[]): number {
   return count;
 }
 
+/** Says whether two shapes are the same. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
 /** Says how many bytes one element of a dtype takes. */
 export function bytesPerElement(dtype: DType): number {
   return arrayTypes[dtype].BYTES_PER_ELEMENT;

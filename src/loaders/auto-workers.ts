@@ -8,7 +8,7 @@ import type { BatchRecipe } from "./batch-maker.ts";
 import { recordCount } from "./dataset.ts";
 import { RecordReader } from "./record-reader.ts";
 
-// A hop pays where a record costs more than about 2 µs (docs/design.md). That is more than the reading and copying of so many
+// A hop to a thread and back pays where a record costs more than about 2 µs. That is more than the reading and copying of so many
 // bytes takes; encoded images, audio and tensors of their size cost far more.
 const SMALL_SAMPLE_BYTES = 16 * 1024;
 
@@ -18,7 +18,7 @@ const SMALL_SAMPLE_BYTES = 16 * 1024;
  *
  * @throws {KdataError} when the first record cannot be read or transformed.
  */
-export function chooseWorkers({ dataset, transforms, seed }: BatchRecipe): number {
+export function chooseWorkers({ dataset, transforms, seed }: Omit<BatchRecipe, "makers">): number {
   if (recordCount(dataset) === 0) return 0;
   const reader = new RecordReader(dataset);
   try {

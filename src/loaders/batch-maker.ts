@@ -15,6 +15,8 @@ export interface BatchRecipe {
   readonly transforms: readonly TransformDescription[];
   readonly shuffle: boolean;
   readonly seed: number;
+  /** How many makers work side by side and share the files that a process may open. */
+  readonly makers: number;
 }
 
 /** Which batch to make. */
@@ -54,7 +56,7 @@ export class BatchMaker {
     this.#recipe = recipe;
     this.#records = recordCount(recipe.dataset);
     this.#pipeline = chainTransforms(recipe.transforms.map(buildTransform), recipe.seed);
-    this.#reader = new RecordReader(recipe.dataset);
+    this.#reader = new RecordReader(recipe.dataset, recipe.makers);
     this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
   }
 
@@ -106,16 +108,15 @@ export class BatchMaker {
     const shares = { read: 0, transform: 0, collate: 0 };
     const began = performance.now();
     for (let row = 0; row < size; row++) {
-      const position = (start + row) % this.#records;
-      const record = recordAt(position);
+      const record = recordAt((start + row) % this.#records);
       if (row % TIMED_EVERY !== 0) {
-        stack.add(this.#pipeline(this.#reader.read(record), epoch, position));
+        stack.add(this.#pipeline(this.#reader.read(record), epoch, record));
         continue;
       }
       const t0 = performance.now();
       const read = this.#reader.read(record);
       const t1 = performance.now();
-      const sample = this.#pipeline(read, epoch, position);
+      const sample = this.#pipeline(read, epoch, record);
       const t2 = performance.now();
       stack.add(sample);
       shares.read += t1 - t0;

@@ -62,8 +62,9 @@ export async function loader(spec: string | readonly string[], options: LoaderOp
   checkAborted(signal);
   const dataset = await describeDataset(spec, { ...rest, signal });
   checkAborted(signal);
-  const recipe: BatchRecipe = { dataset, transforms, shuffle, seed };
-  const workers = rest.workers === "auto" ? chooseWorkers(recipe) : rest.workers;
+  const draft = { dataset, transforms, shuffle, seed };
+  const workers = rest.workers === "auto" ? chooseWorkers(draft) : rest.workers;
+  const recipe: BatchRecipe = { ...draft, makers: Math.max(1, workers) };
   const opened = new Loader({
     recipe,
     topology: { records: recordCount(dataset), batchSize, rank, worldSize, remainder },

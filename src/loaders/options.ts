@@ -3,6 +3,7 @@
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
+import { resolveLimits } from "../readers/limits.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import type { LoaderState } from "./state.ts";
 import { remainders, type Remainder } from "./topology.ts";
@@ -20,7 +21,8 @@ export interface LoaderOptions extends DecodeOptions {
   /**
    * Threads that read, transform and batch; 0 does it in the thread that asks. Default `auto`: 0 where a sample takes at most
    * 16 KiB as stored and as transformed (measured at the first one), because a hop then costs more than it saves; otherwise
-   * the number of cores.
+   * the number of cores. More threads than cores make nothing faster: each costs memory of its own for the interpreter and
+   * for its batches, and all of them share 768 open files.
    */
   readonly workers?: number | "auto";
   /** Batches that are being made or wait for delivery, over all workers. Default 2 for each worker; means nothing with 0 workers. */
@@ -76,13 +78,15 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
 /**
  * Fills in the defaults and checks what is left.
  *
- * @throws {KdataError} `usage` for an option, a remainder or a transform that is not known.
+ * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known.
  * @throws {RangeError} when a number is out of its range.
+ * @throws {TypeError} when `shuffle` is neither true nor false.
  */
 export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   for (const name of Object.keys(options)) checkName("option", name, Object.keys(optionNames));
   const resolved: ResolvedOptions = { ...defaults, ...options };
-  const { batchSize, seed, workers, prefetch, remainder, rank, worldSize, transforms } = resolved;
+  const { batchSize, seed, workers, prefetch, remainder, rank, worldSize, transforms, limits } = resolved;
+  checkFlag("shuffle", resolved.shuffle);
   checkName("remainder", remainder, remainders);
   checkWhole("batchSize", batchSize, 1);
   checkWhole("seed", seed, 0);
@@ -90,6 +94,7 @@ export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   checkWhole("rank", rank, 0, worldSize - 1);
   if (workers !== "auto") checkWhole("workers", workers, 0);
   if (prefetch !== undefined) checkWhole("prefetch", prefetch, 1);
+  resolveLimits(limits);
   for (const transform of transforms) buildTransform(transform);
   return resolved;
 }
@@ -100,6 +105,11 @@ function checkName(what: string, name: string, allowed: readonly string[]): void
   throw new KdataError("usage", `Cannot load: there is no ${what} '${name}', only ${allowed.join(", ")}`, {
     ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
   });
+}
+
+function checkFlag(name: string, value: unknown): void {
+  if (typeof value === "boolean") return;
+  throw new TypeError(`Cannot load: ${name} must be true or false, not ${JSON.stringify(value)}`);
 }
 
 function checkWhole(name: string, value: number, least: number, greatest = Number.MAX_SAFE_INTEGER): void {

@@ -6,20 +6,26 @@ import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
 import { shardOf, type Dataset } from "./dataset.ts";
 
-// Enough to keep most data sets open whole, few enough for a dozen workers under the usual limit of 1,024 files.
-const MAX_OPEN_SHARDS = 64;
+// Enough for one reader to keep most data sets open whole.
+const MAX_OPEN_FILES = 64;
+// Over all readers of a process: three quarters of the usual limit of 1,024 files.
+const ALL_OPEN_FILES = 768;
 
 /** Reads records of a data set by number and keeps the shards that were used last open. */
 export class RecordReader {
   readonly #dataset: Dataset;
+  readonly #maxFiles: number;
+  #files = 0;
   /** By shard number, the one used last at the end. */
   readonly #open = new Map<number, ShardReader>();
   /** Those of shards that are open, for the columns of the first call. */
   readonly #columns = new WeakMap<ShardReader, ColumnReader>();
   #last: { readonly shard: number; readonly reader: ShardReader } | undefined;
 
-  constructor(dataset: Dataset) {
+  /** Opens no file yet. `readers` says how many of them the process has at a time: they share the files it may open. */
+  constructor(dataset: Dataset, readers = 1) {
     this.#dataset = dataset;
+    this.#maxFiles = Math.min(MAX_OPEN_FILES, Math.floor(ALL_OPEN_FILES / readers));
   }
 
   /**
@@ -65,6 +71,7 @@ export class RecordReader {
     this.#last = undefined;
     for (const reader of this.#open.values()) reader.close();
     this.#open.clear();
+    this.#files = 0;
   }
 
   #columnReader(shard: number, columns: readonly ColumnSpec[]): ColumnReader | undefined {
@@ -82,8 +89,9 @@ export class RecordReader {
     this.#open.delete(shard);
     this.#open.set(shard, reader);
     for (const [oldest, unused] of this.#open) {
-      if (this.#open.size <= MAX_OPEN_SHARDS) break;
+      if (this.#files <= this.#maxFiles || unused === reader) break;
       this.#open.delete(oldest);
+      this.#files -= this.#fileCount(oldest);
       unused.close();
     }
     return reader;
@@ -94,6 +102,12 @@ export class RecordReader {
     const files = shards[shard];
     if (!files) throw new RangeError(`Cannot open shard ${shard}: there are ${shards.length}`);
     const index = indexes[shard];
-    return openShard(formatByName(format), files, { ...decoding, limits, ...(index && { index }) });
+    const reader = openShard(formatByName(format), files, { ...decoding, limits, ...(index && { index }) });
+    this.#files += this.#fileCount(shard);
+    return reader;
+  }
+
+  #fileCount(shard: number): number {
+    return this.#dataset.shards[shard]?.paths.length ?? 0;
   }
 }

@@ -1,5 +1,7 @@
 // What a file may declare before kdata stops believing it, unless the caller raises it in `ReadOptions.limits`.
 
+import { KdataError } from "../core/errors.ts";
+import { nearestName } from "../core/nearest.ts";
 import type { Limits } from "./format.ts";
 
 /** The limits of a caller who names none. */
@@ -15,9 +17,18 @@ export const defaultLimits: Limits = {
 /**
  * Completes the limits that a caller named with the default ones.
  *
+ * @throws {KdataError} `usage` for a limit that is not known.
  * @throws {RangeError} when a limit is not a whole number of bytes.
  */
 export function resolveLimits(limits: Partial<Limits> = {}): Limits {
+  for (const name of Object.keys(limits)) {
+    if (Object.hasOwn(defaultLimits, name)) continue;
+    const allowed = Object.keys(defaultLimits);
+    const nearest = nearestName(name, allowed);
+    throw new KdataError("usage", `Cannot read: there is no limit '${name}', only ${allowed.join(", ")}`, {
+      ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
+    });
+  }
   const resolved = { ...defaultLimits, ...limits };
   for (const [name, bytes] of Object.entries(resolved)) {
     if (!Number.isSafeInteger(bytes) || bytes < 0) {

@@ -138,11 +138,7 @@ function narrow<T extends Int32Array | Float32Array>(narrowed: T, column: Tensor
   return narrowed;
 }
 
-function repeatLastRow(
-  data: TensorData<GraphDType>,
-  size: number,
-  { shape, dtype }: FeedSpec,
-): TensorData<GraphDType> {
+function repeatLastRow(data: TensorData<GraphDType>, size: number, { shape, dtype }: FeedSpec): TensorData<GraphDType> {
   const rows = shape[0] ?? 1;
   if (rows === size) return data;
   const filled = zeros(dtype, shape).data;

@@ -1,6 +1,7 @@
 // The form of each primitive: its attributes by name and its operands by number. The tables of shapes, adjoints and kernels
 // are typed by it, so that the compiler names what a new primitive still misses.
 
+export { sameShape } from "../core/tensor.ts";
 import type { BinaryKind, GraphDType, Op, OpKind } from "./plan.ts";
 
 /** Shape and dtype of a value. */
@@ -80,9 +81,4 @@ export function formatShape(shape: readonly number[]): string {
 /** Writes shape and dtype as the messages show them: `float32 [32, 784]`. */
 export function formatSpec({ dtype, shape }: ValueSpec): string {
   return `${dtype} ${formatShape(shape)}`;
-}
-
-/** Says whether two shapes are the same. */
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }

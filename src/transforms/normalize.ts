@@ -4,7 +4,7 @@ import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { replaceFeature, requireTensor } from "./feature.ts";
-import { decodeHalf, isHalfDType } from "./half-floats.ts";
+import { decodeHalf, isHalfDType } from "../core/half-float.ts";
 import { reusedElements } from "./scratch.ts";
 import type { Transform } from "./transform.ts";
 

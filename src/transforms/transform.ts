@@ -11,19 +11,19 @@ import type { Sample } from "../core/sample.ts";
  */
 export type Transform = (sample: Sample, random: () => RandomStream) => Sample;
 
-/** Maps the sample at a position of an epoch through a chain of transforms. */
-export type Pipeline = (sample: Sample, epoch: number, position: number) => Sample;
+/** Maps a record of the data set, by its number over all shards, through a chain of transforms. */
+export type Pipeline = (sample: Sample, epoch: number, record: number) => Sample;
 
 /**
- * Chains transforms. What each one draws depends on (seed, epoch, position, its place in the chain) alone: not on the samples
- * before, nor on what the other transforms draw.
+ * Chains transforms. What each one draws depends on (seed, epoch, record, its place in the chain) alone: not on the order
+ * of the epoch, nor on what the other transforms draw.
  */
 export function chainTransforms(transforms: readonly Transform[], seed: number): Pipeline {
-  return (sample, epoch, position) => {
+  return (sample, epoch, record) => {
     let result = sample;
     let place = 0;
     for (const transform of transforms) {
-      const key = [seed, epoch, position, place++] as const;
+      const key = [seed, epoch, record, place++] as const;
       result = transform(result, () => new RandomStream(deriveKey(...key)));
     }
     return result;

@@ -1,7 +1,7 @@
 // One feature of an NPY shard: rows of one kind and size behind a header that is completed when all rows are known.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
-import { bytesOf, type DType, type Tensor } from "../core/tensor.ts";
+import { bytesOf, sameShape, type DType, type Tensor } from "../core/tensor.ts";
 import { featureKind, isTensor, type Feature } from "../core/sample.ts";
 import { formatNpyHeader, npyDescrOf } from "../readers/npy-header.ts";
 import { PartialFile } from "./output.ts";
@@ -75,7 +75,7 @@ class FixedColumn implements NpyColumn {
 
   fits(feature: Feature): boolean {
     if (feature instanceof Uint8Array) return this.#dtype === undefined && feature.length === this.#shape[0];
-    return isTensor(feature) && feature.dtype === this.#dtype && isSameShape(feature.shape, this.#shape);
+    return isTensor(feature) && feature.dtype === this.#dtype && sameShape(feature.shape, this.#shape);
   }
 
   append(feature: Feature): void {
@@ -169,8 +169,4 @@ export class StringColumn implements NpyColumn {
     }
     return this.#block.subarray(position - this.#blockStart, position - this.#blockStart + length);
   }
-}
-
-function isSameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }

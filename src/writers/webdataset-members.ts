@@ -4,6 +4,7 @@
 import { KdataError } from "../core/errors.ts";
 import { isBytesList, type Feature } from "../core/sample.ts";
 import { bytesOf, type Tensor } from "../core/tensor.ts";
+import { findMediaSignature } from "../readers/media-signatures.ts";
 import { formatNpyHeader, npyDescrOf } from "../readers/npy-header.ts";
 import { encodeJson, encodeUtf8 } from "../readers/text.ts";
 import { isIntegerDType, memberKindOf, type MemberNote } from "../readers/webdataset-members.ts";
@@ -22,16 +23,6 @@ const PLAIN_EXT = /^(?!__)[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 /** The extension that gives back a kind of feature, after the feature's name. */
 const suffixes = { int64: "cls", string: "txt", json: "json", npy: "npy" } as const;
 
-/** How files begin that have an extension of their own. */
-const signatures: readonly { readonly ext: string; readonly offset: number; readonly bytes: Uint8Array }[] = [
-  { ext: "jpg", offset: 0, bytes: Uint8Array.of(0xff, 0xd8, 0xff) },
-  { ext: "png", offset: 0, bytes: Buffer.from("\x89PNG\r\n\x1a\n", "latin1") },
-  { ext: "gif", offset: 0, bytes: Buffer.from("GIF8") },
-  { ext: "webp", offset: 8, bytes: Buffer.from("WEBP") },
-  { ext: "flac", offset: 0, bytes: Buffer.from("fLaC") },
-  { ext: "wav", offset: 8, bytes: Buffer.from("WAVE") },
-];
-
 /**
  * Turns a feature into a member. The content views the feature's memory.
  *
@@ -45,7 +36,10 @@ export function memberOf(name: string, feature: Feature, what: string): Member {
     return { ...named(name, isPlain, "string"), content: [encodeUtf8(feature, what)] };
   }
   if (feature instanceof Uint8Array) {
-    const ext = isPlain && memberKindOf(name) === "bytes" ? name : `${sanitize(name)}.${suffixOfBytes(feature)}`;
+    const ext =
+      isPlain && memberKindOf(name) === "bytes"
+        ? name
+        : `${sanitize(name)}.${findMediaSignature(feature)?.ext ?? "bin"}`;
     return { ext, note: ext === name ? undefined : { name }, content: [feature] };
   }
   if (isBytesList(feature)) throw new KdataError("shape", `${what}: a member holds one value, and this is a list`);
@@ -74,11 +68,4 @@ function named(name: string, isPlain: boolean, kind: keyof typeof suffixes): Pic
 
 function sanitize(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9_-]/g, "_") || "_";
-}
-
-function suffixOfBytes(content: Uint8Array): string {
-  const found = signatures.find((signature) => {
-    return signature.bytes.every((byte, index) => content[signature.offset + index] === byte);
-  });
-  return found?.ext ?? "bin";
 }

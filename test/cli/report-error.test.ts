@@ -57,12 +57,12 @@ test("each error code has the exit code that the help promises", () => {
   const byExit: Record<number, string[]> = {};
   for (const code of errorCodes) (byExit[exitCodeOfError[code]] ??= []).push(code);
   expect(byExit).toEqual({
-    1: ["output", "worker"],
+    1: ["output", "worker", "backend"],
     2: ["usage", "state"],
     3: ["input"],
     4: ["format", "truncated", "checksum", "limit", "unsupported", "shape"],
     5: ["exists"],
-    6: ["backend", "package"],
+    6: ["package"],
     130: ["aborted"],
   });
 });

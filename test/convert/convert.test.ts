@@ -229,6 +229,27 @@ describe("convert()", () => {
     expect((await rejected(convert(stream(), { to: "webdataset", output: at("out") }))).code).toBe("exists");
   });
 
+  it.each([undefined, "digits"])(
+    "forms the default keys of a stream without a name from its output's: %s",
+    async (name) => {
+      writeShards("in/a");
+      const stream: StreamSource = {
+        kind: "stream",
+        name: "-",
+        // eslint-disable-next-line @typescript-eslint/require-await -- a stream that has all its bytes at hand
+        chunks: (async function* () {
+          yield readFileSync(at("in/a.tfrecord"));
+        })(),
+      };
+      await convert(stream, { to: "tfrecord", output: at("out"), ...(name === undefined ? {} : { name }) });
+      const file = at(`out/${name ?? "data"}.tfrecord`);
+      const bytes = readFileSync(file);
+      expect(bytes.includes("__key__")).toBe(false);
+      expect(bytes.equals(readFileSync(at("in/a.tfrecord")))).toBe(true);
+      expect((await keysOf(file))[4]).toBe(`${name ?? "data"}/4`);
+    },
+  );
+
   it("refuses options that are not known or do not go together", async () => {
     writeShards("in/a", "in/b");
     const refusals: readonly (readonly [Partial<ConvertOptions>, RegExp])[] = [

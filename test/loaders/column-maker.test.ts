@@ -113,7 +113,7 @@ test.each<[string, readonly TransformDescription[], string]>([
   ["a shape that is not filled", [reshape("image", [5])], "Cannot reshape 'image': [2, 2, 3]"],
   ["a feature that is not there", [select(["nothing"])], "nothing"],
 ])("%s is the error of its sample", (_what, transforms, message) => {
-  const recipe = { dataset, transforms, shuffle: false, seed: 7 };
+  const recipe = { dataset, transforms, shuffle: false, seed: 7, makers: 1 };
   const job = { epoch: 0, step: 0, start: 0, size: 4, globalStart: 0, padded: 0 };
   const make = (): unknown => new BatchMaker(recipe).make(job, (byteLength) => new ArrayBuffer(byteLength));
   expect(make).toThrow(message);
@@ -125,7 +125,7 @@ test("samples that differ are the error that they are sample by sample", async (
     x: tensor("float32", [record === 4 ? 2 : 3], new Float32Array(record === 4 ? 2 : 3)),
   }));
   const uneven = await describeDataset(join(folder, "uneven.tfrecord"), {});
-  const maker = new BatchMaker({ dataset: uneven, transforms: [], shuffle: false, seed: 0 });
+  const maker = new BatchMaker({ dataset: uneven, transforms: [], shuffle: false, seed: 0, makers: 1 });
   const allocate = (byteLength: number): ArrayBuffer => new ArrayBuffer(byteLength);
   const first = maker.make({ epoch: 0, step: 0, start: 0, size: 4, globalStart: 0, padded: 0 }, allocate);
   expect(describeBatch(first)).toEqual(describeBatch(bySamples(uneven, [], [0, 1, 2, 3])));
@@ -142,7 +142,7 @@ test("a damaged record is the same error with and without columns", async () => 
   const content = readFileSync(path);
   content[content.length - 6]! ^= 1;
   writeFileSync(path, content);
-  const maker = new BatchMaker({ dataset: damagedSet, transforms: [], shuffle: false, seed: 0 });
+  const maker = new BatchMaker({ dataset: damagedSet, transforms: [], shuffle: false, seed: 0, makers: 1 });
   const job = { epoch: 0, step: 0, start: 0, size: 4, globalStart: 0, padded: 0 };
   expect(() => maker.make(job, (byteLength) => new ArrayBuffer(byteLength))).toThrow(
     /the data checksum does not match [(].*damaged[.]tfrecord, record 3/,

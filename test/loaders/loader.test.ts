@@ -423,7 +423,7 @@ test("an abort is heard while records are counted, between shards", async () => 
 
 test("an epoch that loses a batch on its way is a `worker` error, not a short epoch", async () => {
   const dataset = await describeDataset(spec, {});
-  const recipe: BatchRecipe = { dataset, transforms: [], shuffle: false, seed: 0 };
+  const recipe: BatchRecipe = { dataset, transforms: [], shuffle: false, seed: 0, makers: 1 };
   const lossy = new InThreadProducer(recipe);
   const begin = lossy.begin.bind(lossy);
   lossy.begin = (jobs) => {
@@ -447,10 +447,18 @@ describe("loader()", () => {
   test("refuses an option, a remainder and a transform that it does not know, and says the nearest", async () => {
     const refused: [Record<string, unknown>, string][] = [
       [{ batchsize: 4 }, "did you mean 'batchSize'?"],
+      [{ limits: { recordByte: 5 } }, "did you mean 'recordBytes'?"],
       [{ remainder: "shrt" }, "did you mean 'short'?"],
       [{ transforms: [{ transform: "selekt" }] }, "did you mean 'select'?"],
     ];
     for (const [options, hint] of refused) await expect(open(options)).rejects.toMatchObject({ code: "usage", hint });
+  });
+
+  test("refuses a shuffle that is neither true nor false", async () => {
+    const options = { shuffle: "false" as unknown as boolean };
+    await expect(open(options)).rejects.toThrow(
+      new TypeError('Cannot load: shuffle must be true or false, not "false"'),
+    );
   });
 
   test("refuses numbers that are out of range", async () => {

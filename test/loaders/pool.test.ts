@@ -27,7 +27,12 @@ afterEach(async () => {
 
 async function start(entry: URL, workers = 2, prefetch = 4): Promise<WorkerPool> {
   const dataset = await describeDataset(writeShards(folder, [BATCH * STEPS]), {});
-  return new WorkerPool({ entry, start: { dataset, transforms: [], shuffle: false, seed: 0 }, workers, prefetch });
+  return new WorkerPool({
+    entry,
+    start: { dataset, transforms: [], shuffle: false, seed: 0, makers: workers },
+    workers,
+    prefetch,
+  });
 }
 
 function* jobs(): Generator<BatchJob, void> {

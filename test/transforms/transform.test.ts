@@ -28,13 +28,13 @@ function drawn(sample: Sample): readonly unknown[] {
 describe("chainTransforms()", () => {
   const chain = chainTransforms([drawing("a"), drawing("b")], 7);
 
-  test("draws the same for one (seed, epoch, position), in whatever order it is asked", () => {
+  test("draws the same for one (seed, epoch, record), in whatever order it is asked", () => {
     const first = drawn(chain(sampleOf({}), 0, 3));
     chain(sampleOf({}), 0, 4);
     expect(drawn(chain(sampleOf({}), 0, 3))).toEqual(first);
   });
 
-  test("draws other numbers at another place, position, epoch and seed", () => {
+  test("draws other numbers at another place, record, epoch and seed", () => {
     const other = chainTransforms([drawing("a"), drawing("b")], 8);
     const all = [
       chain(sampleOf({}), 0, 3),

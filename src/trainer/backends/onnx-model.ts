@@ -3,13 +3,17 @@
 
 import type { HostTensor } from "../backend.ts";
 import type { Plan, PlanNode } from "../plan.ts";
-import { simplifyPlan } from "../simplify.ts";
+import { nodeOf } from "../plan-node.ts";
+import { planOfAnyBatch, planOfOneBatch, type BatchAxes, type PlanOfBatch } from "./onnx-batch.ts";
 import { appendNode, constant, type ModelDraft, type Operand } from "./onnx-operators.ts";
-import { dataTypes, encodeModel, type ValueInfoProto } from "./onnx-proto.ts";
+import { dataTypes, encodeModel, type DimensionProto, type ValueInfoProto } from "./onnx-proto.ts";
 
 /** The newest versions whose models every ONNX Runtime since 1.17 reads. */
 const OPSET_VERSION = 20;
 const IR_VERSION = 9;
+
+/** The name of the batch size in the types of inputs and outputs. */
+const BATCH_DIMENSION = "batch";
 
 /** A model and the names of its inputs and outputs, by the names of the plan. */
 export interface OnnxModel {
@@ -33,21 +37,25 @@ export interface OnnxModelOptions {
  *
  * Its inputs are the feeds and the state that `options.state` does not hold, its outputs the plan's outputs and updates.
  * Feeds and outputs keep their names (an output with the name of an input gets `_1` behind it).
+ *
+ * A function that makes the plan of a batch size gives a model that takes any: the axes that follow it are named `batch`.
+ *
+ * @throws {KdataError} `unsupported` when a function was given and what the plan computes depends on the batch size.
  */
-export function planToOnnx(plan: Plan, options: OnnxModelOptions = {}): Uint8Array {
+export function planToOnnx(plan: Plan | PlanOfBatch, options: OnnxModelOptions = {}): Uint8Array {
   return buildOnnxModel(plan, options).bytes;
 }
 
 /** Writes a plan as an ONNX model, with the names under which to run it. */
-export function buildOnnxModel(traced: Plan, options: OnnxModelOptions = {}): OnnxModel {
-  const plan = simplifyPlan(traced);
+export function buildOnnxModel(traced: Plan | PlanOfBatch, options: OnnxModelOptions = {}): OnnxModel {
+  const { plan, batchAxes } = typeof traced === "function" ? planOfAnyBatch(traced) : planOfOneBatch(traced);
   const uniqueName = nameGiver();
   const feeds = nameAll(plan.feeds, uniqueName, "");
   const outputs = nameAll(plan.outputs, uniqueName, "");
   const state = nameAll(plan.state, uniqueName, "state/");
   const updates = nameAll(plan.updates, uniqueName, "update/");
 
-  const draft: ModelDraft = { nodes: [], constants: new Map(), sharedNames: new Map(), uniqueName };
+  const draft: ModelDraft = { nodes: [], constants: new Map(), sharedNames: new Map(), uniqueName, plan, batchAxes };
   const operands = inputOperands(plan, feeds, state);
   const results: Result[] = [...resultsOf(plan, plan.outputs, outputs), ...resultsOf(plan, plan.updates, updates)];
   appendNodes(draft, plan, operands, results);
@@ -69,8 +77,8 @@ export function buildOnnxModel(traced: Plan, options: OnnxModelOptions = {}): On
       initializer: [...draft.constants.values()],
       input: [...operands.values()]
         .filter(({ name }) => !stored.has(name))
-        .map(({ name, node }) => valueInfo(name, node)),
-      output: results.map(({ name, node }) => valueInfo(name, node)),
+        .map(({ name, node }) => valueInfo(name, node, batchAxes(node))),
+      output: results.map(({ name, node }) => valueInfo(name, node, batchAxes(node))),
     },
   });
   return { bytes, operators: draft.nodes.length, feeds, state, updates, outputs };
@@ -162,19 +170,16 @@ function appendNodes(
   }
 }
 
-function nodeOf(plan: Plan, id: number | undefined): PlanNode {
-  const node = id === undefined ? undefined : plan.nodes[id];
-  if (node === undefined) throw new RangeError(`Cannot read plan ${plan.name}: no node ${id ?? "of that name"}`);
-  return node;
-}
-
 function operandOf(operands: ReadonlyMap<number, Operand>, id: number): Operand {
   const operand = operands.get(id);
   if (operand === undefined) throw new RangeError(`Cannot read plan: node ${id} is used before it is made`);
   return operand;
 }
 
-function valueInfo(name: string, { shape, dtype }: PlanNode): ValueInfoProto {
-  const dim = shape.map((size) => ({ dimValue: size }));
+function valueInfo(name: string, { shape, dtype }: PlanNode, batchAxes: BatchAxes): ValueInfoProto {
+  const dim = shape.map((size, axis): DimensionProto => {
+    if (!batchAxes.has(axis)) return { dimValue: size };
+    return batchAxes.get(axis) === 1 ? { dimParam: BATCH_DIMENSION } : {};
+  });
   return { name, type: { tensorType: { elemType: dataTypes[dtype], shape: { dim } } } };
 }

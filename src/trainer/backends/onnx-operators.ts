@@ -2,6 +2,7 @@
 
 import { bytesOf, elementCount, type Tensor } from "../../core/tensor.ts";
 import type { GraphDType, OpKind, PlanNode, Relation } from "../plan.ts";
+import { dependsOnBatch, type BatchPlan } from "./onnx-batch.ts";
 import { attributeTypes, dataTypes, type AttributeProto, type NodeProto, type TensorProto } from "./onnx-proto.ts";
 
 /**
@@ -37,7 +38,7 @@ export interface Operand {
 }
 
 /** Nodes and constants of one model while it is written. */
-export interface ModelDraft {
+export interface ModelDraft extends BatchPlan {
   readonly nodes: NodeProto[];
   /** By name. */
   readonly constants: Map<string, TensorProto>;
@@ -64,7 +65,7 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
       draft.constants.set(result, constant(result, op.value));
       return;
     case "iota":
-      appendIota(emit, draft, op.shape, op.axis);
+      appendIota(emit, draft, node, op.axis);
       return;
     case "neg":
     case "exp":
@@ -93,16 +94,16 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
       emit.last("Identity", names);
       return;
     case "reshape":
-      emit.last("Reshape", [first, int64s(draft, op.shape)], [integer("allowzero", 1)]);
+      emit.last("Reshape", [first, int64s(draft, reshapeSizes(draft, node))], [integer("allowzero", 1)]);
       return;
     case "broadcast":
-      emit.last("Expand", [first, int64s(draft, op.shape)]);
+      emit.last("Expand", [first, int64s(draft, expandSizes(draft, node, operands))]);
       return;
     case "transpose":
       emit.last("Transpose", names, [integers("perm", op.perm)]);
       return;
     case "slice":
-      emit.last("Slice", [first, int64s(draft, op.starts), int64s(draft, op.ends)]);
+      emit.last("Slice", [first, int64s(draft, op.starts), int64s(draft, sliceEnds(draft, op.ends, operands))]);
       return;
     case "pad":
       emit.last("Pad", [first, int64s(draft, [...op.before, ...op.after])]);
@@ -111,7 +112,7 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
       emit.last("Concat", names, [integer("axis", op.axis)]);
       return;
     case "gather":
-      appendGather(emit, draft, operands);
+      appendGather(emit, draft, node, operands);
       return;
     case "scatterAdd":
       appendScatter(emit, draft, node, operands);
@@ -166,7 +167,43 @@ function emitterFor(draft: ModelDraft, scope: string, result: string): Emitter {
   };
 }
 
-function appendIota(emit: Emitter, draft: ModelDraft, shape: readonly number[], axis: number): void {
+/** Sizes for Reshape, which finds one by itself, the batch. */
+function reshapeSizes(draft: ModelDraft, node: PlanNode): readonly number[] {
+  const batchAxes = draft.batchAxes(node);
+  if (batchAxes.size === 0) return node.shape;
+  if (batchAxes.size > 1 || node.shape.includes(0)) {
+    throw dependsOnBatch(draft.plan, node, "only one size of a new shape can be found at the run");
+  }
+  return node.shape.map((size, axis) => (batchAxes.has(axis) ? -1 : size));
+}
+
+/** Sizes for Expand, which keeps the operand's own where 1 is asked for: the batch. */
+function expandSizes(draft: ModelDraft, node: PlanNode, [source]: readonly Operand[]): readonly number[] {
+  const batchAxes = draft.batchAxes(node);
+  const added = node.shape.length - (source?.node.shape.length ?? 0);
+  const held = source === undefined ? undefined : draft.batchAxes(source.node);
+  return node.shape.map((size, axis) => {
+    if (!batchAxes.has(axis)) return size;
+    if (held?.has(axis - added)) return 1;
+    throw dependsOnBatch(draft.plan, node, "it repeats a value for each sample of the batch");
+  });
+}
+
+/** Ends for Slice; those along the batch that are not its first samples' are beyond any end. */
+function sliceEnds(draft: ModelDraft, ends: readonly number[], [source]: readonly Operand[]): readonly number[] {
+  if (source === undefined) return ends;
+  const batchAxes = draft.batchAxes(source.node);
+  return ends.map((end, axis) => (batchAxes.has(axis) && end > 1 ? Number.MAX_SAFE_INTEGER : end));
+}
+
+/** Refuses a value whose size would have to be a constant of the model. */
+function refuseBatchAxes(draft: ModelDraft, node: PlanNode, sized: PlanNode = node): void {
+  if (draft.batchAxes(sized).size > 0) throw dependsOnBatch(draft.plan, node, "its size is a constant of the model");
+}
+
+function appendIota(emit: Emitter, draft: ModelDraft, node: PlanNode, axis: number): void {
+  refuseBatchAxes(draft, node);
+  const { shape } = node;
   const size = shape[axis] ?? 0;
   const countingShape = shape.map((_, place) => (place === axis ? size : 1));
   const data = Int32Array.from({ length: size }, (_, count) => count);
@@ -201,7 +238,8 @@ function appendReduction(emit: Emitter, draft: ModelDraft, node: PlanNode, opera
     emit.last("Identity", [source.name]); // no axes would mean all axes to ONNX
     return;
   }
-  if (op.kind === "sum" && node.dtype === "float32" && isColumnSum(op.axes, node, source.node)) {
+  const ofAnyBatch = draft.batchAxes(source.node).size > 0;
+  if (op.kind === "sum" && node.dtype === "float32" && !ofAnyBatch && isColumnSum(op.axes, node, source.node)) {
     appendColumnSum(emit, draft, node, source);
     return;
   }
@@ -227,8 +265,9 @@ function appendColumnSum(emit: Emitter, draft: ModelDraft, node: PlanNode, sourc
   emit.last("Reshape", [emit.step("MatMul", [vectorOfOnes(draft, rows), matrix]), int64s(draft, node.shape)]);
 }
 
-function appendGather(emit: Emitter, draft: ModelDraft, [table, indices]: readonly Operand[]): void {
+function appendGather(emit: Emitter, draft: ModelDraft, node: PlanNode, [table, indices]: readonly Operand[]): void {
   if (table === undefined || indices === undefined) return;
+  if (draft.batchAxes(table.node).has(0)) throw dependsOnBatch(draft.plan, node, "its table is the batch");
   const places = refuseNegative(emit, draft, indices, table.node.shape[0] ?? 0);
   emit.last("Gather", [table.name, places], [integer("axis", 0)]);
 }
@@ -247,6 +286,7 @@ function appendScatter(emit: Emitter, draft: ModelDraft, node: PlanNode, operand
   const [indices, updates] = operands;
   const rows = node.shape[0] ?? 0;
   if (indices === undefined || updates === undefined) return;
+  for (const sized of [indices.node, updates.node, node]) refuseBatchAxes(draft, node, sized);
   const count = elementCount(indices.node.shape);
   const width = elementCount(node.shape.slice(1));
   const wide = int64s(draft, [count, width]);

@@ -36,13 +36,19 @@ export interface NodeProto {
   readonly attribute: readonly AttributeProto[];
 }
 
+/** The size of one axis: known, a name for what is known at the run, or neither. */
+export interface DimensionProto {
+  readonly dimValue?: number;
+  readonly dimParam?: string;
+}
+
 /** An input or output of the graph. */
 export interface ValueInfoProto {
   readonly name: string;
   readonly type: {
     readonly tensorType: {
       readonly elemType: number;
-      readonly shape: { readonly dim: readonly { readonly dimValue: number }[] };
+      readonly shape: { readonly dim: readonly DimensionProto[] };
     };
   };
 }
@@ -117,7 +123,7 @@ const modelType = protobuf.Root.fromJSON({
       fields: { elemType: { type: "int32", id: 1 }, shape: { type: "TensorShapeProto", id: 2 } },
     },
     TensorShapeProto: { fields: { dim: { rule: "repeated", type: "DimensionProto", id: 1 } } },
-    DimensionProto: { fields: { dimValue: { type: "int64", id: 1 } } },
+    DimensionProto: { fields: { dimValue: { type: "int64", id: 1 }, dimParam: { type: "string", id: 2 } } },
   },
 }).lookupType("ModelProto");
 

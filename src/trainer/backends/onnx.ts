@@ -8,7 +8,8 @@ import type * as Runtime from "onnxruntime-node";
 import { KdataError } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
-import type { GraphDType, Plan, PlanNode } from "../plan.ts";
+import type { GraphDType, Plan } from "../plan.ts";
+import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState, countKnob } from "../session-checks.ts";
 import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
@@ -264,12 +265,6 @@ function copyInto(tensor: Runtime.Tensor, data: TensorData<GraphDType>): void {
 
 function nameOf(names: ReadonlyMap<string, string>, name: string): string {
   return names.get(name) ?? name;
-}
-
-function nodeOf(plan: Plan, id: number): PlanNode {
-  const node = plan.nodes[id];
-  if (node === undefined) throw new RangeError(`Cannot read plan ${plan.name}: no node ${id}`);
-  return node;
 }
 
 function threadCount(threads: number): string {

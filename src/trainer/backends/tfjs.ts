@@ -6,6 +6,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import { KdataError } from "../../core/errors.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { Plan, PlanNode } from "../plan.ts";
+import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
 import { simplifyPlan } from "../simplify.ts";
@@ -244,10 +245,4 @@ function valueOf(values: ReadonlyMap<number, Tensor>, id: number): Tensor {
   const tensor = values.get(id);
   if (tensor === undefined) throw new RangeError(`Cannot run plan: node ${id} is used before it is made`);
   return tensor;
-}
-
-function nodeOf(plan: Plan, id: number): PlanNode {
-  const node = plan.nodes[id];
-  if (node === undefined) throw new RangeError(`Cannot read plan ${plan.name}: no node ${id}`);
-  return node;
 }

@@ -7,8 +7,13 @@ import { KdataError } from "../../../src/core/errors.ts";
 import type { HostTensor } from "../../../src/trainer/backend.ts";
 import { planToOnnx } from "../../../src/trainer/backends/onnx-model.ts";
 import { createOnnx } from "../../../src/trainer/backends/onnx.ts";
-import { Graph } from "../../../src/trainer/graph.ts";
+import { createReference } from "../../../src/trainer/backends/reference.ts";
+import { Graph, type Sym } from "../../../src/trainer/graph.ts";
+import * as layers from "../../../src/trainer/layers.ts";
+import * as ops from "../../../src/trainer/ops.ts";
+import * as optimizers from "../../../src/trainer/optimizers.ts";
 import type { Plan } from "../../../src/trainer/plan.ts";
+import { initialState, inspectModel, planPrediction } from "../../../src/trainer/train-step.ts";
 import { accumulate, compute, double, elements, exchange, float32, int32 } from "./plans.ts";
 
 describe("createOnnx()", () => {
@@ -117,6 +122,70 @@ describe("planToOnnx()", () => {
     expect(Buffer.from(planToOnnx(double())).equals(planToOnnx(double()))).toBe(true);
   });
 });
+
+describe("planToOnnx() of a function of the batch size", () => {
+  test("gives one model that computes what the plan of each batch size computes", async () => {
+    const model = layers.sequential([
+      layers.dense(3), // of three axes: a reshape to rows and back
+      layers.flatten(),
+      layers.dense(7, { activation: "relu" }),
+      layers.dense(5, { activation: "gelu" }),
+      layers.dense(4, { activation: "softmax" }),
+    ]);
+    const { parameters } = inspectModel(model, { shape: [1, 3, 2], dtype: "float32" });
+    const state = initialState(
+      parameters.map(({ parameter }) => parameter),
+      optimizers.sgd(),
+      1,
+    );
+    const planOf = (batch: number) => planPrediction(model, { shape: [batch, 3, 2], dtype: "float32" });
+    const session = await load(planToOnnx(planOf, { state }));
+    const reference = await (await createReference()).open(state);
+    for (const batch of [1, 3, 700]) {
+      const input = float32(
+        Float32Array.from({ length: batch * 6 }, (_, i) => Math.sin(i)),
+        [batch, 3, 2],
+      );
+      const expected = (await (await reference.compile(planOf(batch))).run(new Map([["input", input]]))).get(
+        "prediction",
+      );
+      const results = await session.run({ input: new onnxruntime.Tensor("float32", input.data, input.shape) });
+      expect(results["prediction"]!.dims).toEqual([batch, 4]);
+      const misses = elements(expected).map((value, i) => Math.abs(value - Number(results["prediction"]!.data[i])));
+      expect(Math.max(...misses)).toBeLessThan(1e-6);
+    }
+  });
+
+  test("names the batch in the types of inputs and outputs", async () => {
+    const session = await load(planToOnnx((batch) => ofBatch(batch, (graph, x) => graph.node({ kind: "exp" }, [x]))));
+    expect(session.inputMetadata).toMatchObject([{ shape: ["batch", 2] }]);
+    expect(session.outputMetadata).toMatchObject([{ shape: ["batch", 2] }]);
+  });
+
+  test.each<[string, (graph: Graph, x: Sym) => Sym]>([
+    ["an average over the batch", (_, x) => ops.mean(x)],
+    [
+      "a constant of the batch's size",
+      (graph, x) => ops.add(x, graph.constant(float32(new Float32Array(x.shape[0]!).fill(2), [x.shape[0]!, 1]))),
+    ],
+    ["a value repeated for each sample", (graph, x) => ops.broadcastTo(graph.constant(float32([1, 2])), x.shape)],
+    ["a place counted from the end of the batch", (_, x) => ops.slice(x, [x.shape[0]! - 1, 0], [x.shape[0]!, 2])],
+    ["a place that a small batch lacks", (_, x) => ops.slice(x, [0, 0], [4, 2])],
+    ["a count of the samples", (graph, x) => ops.iota(graph, x.shape)],
+  ])("refuses %s", (_what, build) => {
+    expect(() => planToOnnx((batch) => ofBatch(batch, build))).toThrow(
+      expect.objectContaining({
+        code: "unsupported",
+        message: expect.stringMatching(/^Cannot write compute for any batch size at \w+: /) as string,
+      }),
+    );
+  });
+});
+
+/** A plan without state over `x` `[batch, 2]`. */
+function ofBatch(batch: number, build: (graph: Graph, x: Sym) => Sym): Plan {
+  return compute({ x: { shape: [batch, 2], dtype: "float32" } }, (graph, [x]) => build(graph, x!));
+}
 
 /** A plan whose declared shape is wrong, as the tracer never makes one. */
 function brokenPlan(): Plan {

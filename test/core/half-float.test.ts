@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decodeHalf, encodeHalf } from "../../src/transforms/half-floats.ts";
+import { decodeHalf, encodeHalf } from "../../src/core/half-float.ts";
 
 describe.each(["float16", "bfloat16"] as const)("%s", (dtype) => {
   test("every one of the 65,536 bit patterns survives decoding and encoding", () => {
