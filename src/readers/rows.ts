@@ -6,6 +6,7 @@ import { defaultKey, emptyFeatures, type Feature, type Sample } from "../core/sa
 import { elementCount } from "../core/tensor.ts";
 import { featureOf, toNativeOrder, type ArrayElement, type ElementFail } from "./element.ts";
 import type { Limits, ShardReader } from "./format.ts";
+import { gatherRow, type RowLayout } from "./row-layout.ts";
 import type { SeekableSource } from "./source.ts";
 
 /** The column that holds keys instead of a feature. */
@@ -27,6 +28,8 @@ export interface RowColumn {
   readonly start: number;
   /** Whether the file has the rows like this too, so that positions in `source` belong into messages. */
   readonly stored: boolean;
+  /** Where each row lies in a record that it shares with other columns; without it rows lie one after another. */
+  readonly layout?: RowLayout;
 }
 
 /** Columns that are one shard. */
@@ -125,6 +128,8 @@ class ColumnReader {
   /** Made once: a row is read in less time than objects for an error that does not happen. */
   readonly #fail: ElementFail;
   #block = new Uint8Array(0);
+  /** Records of an interleaved column, before its rows are gathered out of them. */
+  #records = new Uint8Array(0);
   /** The row that was asked for last. */
   #row = 0;
   /** The rows in the block: half-open. */
@@ -152,29 +157,54 @@ class ColumnReader {
 
   /** Reads rows from `row` on; the whole column where it fits into a block. */
   #fill(row: number, aheadBytes: number): void {
-    const { count, element, source, start } = this.#column;
-    const whole = count * this.#rowBytes <= BLOCK_BYTES;
+    const { count, element, layout } = this.#column;
+    const storedBytes = layout?.recordBytes ?? this.#rowBytes;
+    const whole = count * storedBytes <= BLOCK_BYTES;
     const first = whole ? 0 : row;
-    const end = whole ? count : Math.min(count, row + Math.max(1, Math.floor(aheadBytes / this.#rowBytes)));
+    const end = whole ? count : Math.min(count, row + Math.max(1, Math.floor(aheadBytes / storedBytes)));
     const length = (end - first) * this.#rowBytes;
     if (length > this.#block.length) this.#block = new Uint8Array(length);
     const rows = this.#block.subarray(0, length);
     // Until the read has gone well, there are no rows.
     this.#end = this.#first;
-    if (source.read(rows, start + first * this.#rowBytes) < length) {
-      throw new KdataError("truncated", `${this.#what}: the file became shorter while it was read`, {
-        at: this.#at(row),
-      });
-    }
+    if (layout) this.#gather(rows, first, layout);
+    else this.#readExactly(rows, first, row);
     toNativeOrder(element, rows);
     this.#first = first;
     this.#end = end;
   }
 
+  /** Reads the records of `rows` and takes this column's part of each. */
+  #gather(rows: Uint8Array, first: number, layout: RowLayout): void {
+    const rowBytes = this.#rowBytes;
+    const records = rowBytes === 0 ? 0 : rows.length / rowBytes;
+    const { recordBytes } = layout;
+    if (records * recordBytes > this.#records.length) this.#records = new Uint8Array(records * recordBytes);
+    const stored = this.#records.subarray(0, records * recordBytes);
+    this.#readExactly(stored, first, first);
+    for (let i = 0; i < records; i++) {
+      const record = stored.subarray(i * recordBytes, (i + 1) * recordBytes);
+      gatherRow(rows.subarray(i * rowBytes, (i + 1) * rowBytes), record, layout);
+    }
+  }
+
+  #readExactly(target: Uint8Array, first: number, row: number): void {
+    const { source, start, layout } = this.#column;
+    if (source.read(target, start + first * (layout?.recordBytes ?? this.#rowBytes)) < target.length) {
+      throw new KdataError("truncated", `${this.#what}: the file became shorter while it was read`, {
+        at: this.#at(row),
+      });
+    }
+  }
+
   #at(row: number, byte = 0): Position {
-    const { source, start, stored } = this.#column;
+    const { source, start, stored, layout } = this.#column;
     const at = { source: source.name, record: row };
-    return stored ? { ...at, byte: start + row * this.#rowBytes + byte } : at;
+    if (!stored) return at;
+    if (!layout) return { ...at, byte: start + row * this.#rowBytes + byte };
+    // Of a row in several parts, where the first one begins.
+    const inside = layout.offset + (layout.axes.length === 0 ? byte : 0);
+    return { ...at, byte: start + row * layout.recordBytes + inside };
   }
 }
 

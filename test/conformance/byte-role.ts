@@ -19,12 +19,16 @@ const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> =
   webdataset: tarRole,
 };
 
-/** The elements, and whether they are little-endian (<) or big-endian (>), which differ in one bit. */
+/** The elements, whether they are little-endian (<) or big-endian (>), which differ in one bit, and the names of fields. */
 function npyRole(bytes: Uint8Array): (byte: number) => ByteRole {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const dataStart = bytes[6] === 1 ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true);
-  const order = /[<>][a-zA-Z][0-9]/.exec(Buffer.from(bytes).toString("latin1"))?.index;
-  return (byte) => (byte >= dataStart || byte === order ? "unprotected" : "protected");
+  const header = Buffer.from(bytes.subarray(0, dataStart)).toString("latin1");
+  const free = new Set(Array.from(header.matchAll(/(?<=['"])[<>](?=[a-zA-Z][0-9])/g), ({ index }) => index));
+  for (const { index, 0: name } of header.matchAll(/(?<=\(|\(\('[^']*', )(?:'[^']*'|"[^"]*")(?=\)?, )/g)) {
+    for (let i = 1; i < name.length - 1; i++) free.add(index + i);
+  }
+  return (byte) => (byte >= dataStart || free.has(byte) ? "unprotected" : "protected");
 }
 
 /** The elements, and the type where another one has elements of the same size. */
