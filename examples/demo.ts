@@ -58,11 +58,7 @@ async function convertAll(): Promise<void> {
 }
 
 async function train(format: string, backend: string): Promise<Run> {
-  const data: TrainingData = await openMnist(
-    join(folder, format, "train-*"),
-    join(folder, format, "test-*"),
-    WORKERS,
-  );
+  const data: TrainingData = await openMnist(join(folder, format, "train-*"), join(folder, format, "test-*"), WORKERS);
   const trainer = new Trainer(mnistModel(), { ...settings, backend });
   const losses: number[] = [];
   const epochs: EpochLogs[] = [];
@@ -119,8 +115,13 @@ function check(runs: readonly Run[]): number {
   for (const backend of BACKENDS) {
     const ofBackend = runs.filter((run) => run.backend === backend);
     const steps = ofBackend[0]?.losses ?? [];
-    const equal = ofBackend.every(({ losses }) => losses.length === steps.length && losses.every((l, i) => l === steps[i]));
-    verdict(equal && steps.length > 0, `${backend}: the losses of ${FORMATS.join(", ")} are bit-equal at all ${steps.length} steps`);
+    const equal = ofBackend.every(
+      ({ losses }) => losses.length === steps.length && losses.every((l, i) => l === steps[i]),
+    );
+    verdict(
+      equal && steps.length > 0,
+      `${backend}: the losses of ${FORMATS.join(", ")} are bit-equal at all ${steps.length} steps`,
+    );
   }
   const [one, other] = BACKENDS.map((backend) => runs.find((run) => run.backend === backend)?.losses ?? []);
   let worst = 0;
@@ -135,7 +136,10 @@ function check(runs: readonly Run[]): number {
     `${BACKENDS.join(" and ")} agree at each of the first ${COMPARED_STEPS} steps: worst relative difference ${worst.toExponential(1)}, at most ${BACKEND_TOLERANCE}`,
   );
   const lowest = Math.min(...runs.map(({ accuracy }) => accuracy));
-  verdict(lowest >= WANTED_ACCURACY, `test accuracy ${(lowest * 100).toFixed(2)} %, at least ${WANTED_ACCURACY * 100} %`);
+  verdict(
+    lowest >= WANTED_ACCURACY,
+    `test accuracy ${(lowest * 100).toFixed(2)} %, at least ${WANTED_ACCURACY * 100} %`,
+  );
   return failures;
 }
 

@@ -41,7 +41,10 @@ export interface EpochLogs {
 /** Functions that a run calls as it goes; a promise is awaited. */
 export interface Callback {
   onTrainBegin?(info: { readonly epochs: number }): void | Promise<void>;
-  onEpochBegin?(epoch: number, info: { readonly epochs: number; readonly steps: number | undefined }): void | Promise<void>;
+  onEpochBegin?(
+    epoch: number,
+    info: { readonly epochs: number; readonly steps: number | undefined },
+  ): void | Promise<void>;
   onTrainBatchEnd?(logs: StepLogs): void | Promise<void>;
   onEpochEnd?(logs: EpochLogs): void | Promise<void>;
   onTrainEnd?(): void | Promise<void>;

@@ -107,11 +107,7 @@ function toGraphData(column: Tensor, dtype: GraphDType, feature: string, batch: 
   return narrow;
 }
 
-function repeatLastRow(
-  data: TensorData<GraphDType>,
-  size: number,
-  { shape, dtype }: FeedSpec,
-): TensorData<GraphDType> {
+function repeatLastRow(data: TensorData<GraphDType>, size: number, { shape, dtype }: FeedSpec): TensorData<GraphDType> {
   const rows = shape[0] ?? 1;
   if (rows === size) return data;
   const filled = zeros(dtype, shape).data;

@@ -298,9 +298,7 @@ export class Trainer {
 
   #plan(entry: Entry, input: FeedSpec, target: FeedSpec | undefined): Plan {
     if (target === undefined) return planPrediction(this.#recipe.model, input);
-    return entry === "train"
-      ? planTraining(this.#recipe, input, target)
-      : planEvaluation(this.#recipe, input, target);
+    return entry === "train" ? planTraining(this.#recipe, input, target) : planEvaluation(this.#recipe, input, target);
   }
 
   #feeds(batch: Batch, { rows, input, target }: Compiled): Map<string, HostTensor> {

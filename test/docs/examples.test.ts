@@ -36,9 +36,9 @@ describe("docstring examples", () => {
       const scope: Record<string, unknown> = { assert, ...core, ...kdata, ...trainer, ...transforms, ...own };
       const wrapped = `export async function run(${Object.keys(scope).join(", ")}) {\n${code}\n}`;
       const { code: plain } = transformSync(wrapped, { mode: "transform", sourceMap: false, filename: file });
-      const module = (await import(
-        /* @vite-ignore */ `data:text/javascript,${encodeURIComponent(plain)}`
-      )) as { run: (...values: unknown[]) => Promise<void> };
+      const module = (await import(/* @vite-ignore */ `data:text/javascript,${encodeURIComponent(plain)}`)) as {
+        run: (...values: unknown[]) => Promise<void>;
+      };
       await module.run(...Object.values(scope));
     },
   );
