@@ -4,11 +4,17 @@ import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import type { WritableFormat } from "./format.ts";
 import { writableNpy } from "./npy.ts";
+import { writableNpz } from "./npz.ts";
 import { writableTfrecord } from "./tfrecord.ts";
 import { writableWebdataset } from "./webdataset.ts";
 
 /** Every format that can be written. */
-export const writableFormats: readonly WritableFormat[] = [writableTfrecord, writableWebdataset, writableNpy];
+export const writableFormats: readonly WritableFormat[] = [
+  writableTfrecord,
+  writableWebdataset,
+  writableNpy,
+  writableNpz,
+];
 
 /**
  * Finds a format that can be written by its name.
