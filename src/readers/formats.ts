@@ -6,11 +6,12 @@ import type { Format } from "./format.ts";
 import { idx } from "./idx.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
+import { safetensors } from "./safetensors.ts";
 import { tfrecord } from "./tfrecord.ts";
 import { webdataset } from "./webdataset.ts";
 
 /** Every format that can be read. */
-export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, idx];
+export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, safetensors, idx];
 
 /**
  * Finds a format that can be read by its name.

@@ -234,7 +234,7 @@ function parseType(descr: string, fail: Fail): NpyType {
     return { element: { kind: "bytes", byteLength: Number(digits) }, innerShape };
   }
   if (letter === "U" && digits !== "" && order !== "|") {
-    return { element: { kind: "string", byteLength: Number(digits) * 4, bigEndian }, innerShape };
+    return { element: { kind: "string", encoding: "utf-32", byteLength: Number(digits) * 4, bigEndian }, innerShape };
   }
   const isLong = (letter === "f" && Number(digits) > 8) || (letter === "c" && Number(digits) > 16);
   const refusal = isLong ? "holds long doubles, which no dtype of kdata can" : refusals.get(letter);

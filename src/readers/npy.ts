@@ -36,7 +36,8 @@ export const npy: Format = {
     const limits = resolveLimits(options?.limits);
     const columns = files.flatMap((source) => npyColumns(placeArray(source.name).feature, wholeFile(source), limits));
     const name = groupArrays(files.map((source) => source.name))[0]?.name ?? "";
-    return openRows({ format: "npy", name, columns, sources: files }, limits);
+    const lengthHint = "Name the arrays that belong together with commas: x.npy,y.npy";
+    return openRows({ format: "npy", name, columns, lengthHint, sources: files }, limits);
   },
 };
 

@@ -39,6 +39,8 @@ export interface RowShard {
   /** The name of the shard. */
   readonly name: string;
   readonly columns: readonly RowColumn[];
+  /** What to do when the columns differ in length. */
+  readonly lengthHint?: string;
   /** Closed with the reader. */
   readonly sources: readonly SeekableSource[];
 }
@@ -212,7 +214,7 @@ function bytesOfRow({ element, shape }: RowColumn): number {
   return element.byteLength * elementCount(shape);
 }
 
-function commonCount({ format, name, columns }: RowShard): number {
+function commonCount({ format, name, columns, lengthHint }: RowShard): number {
   const [first] = columns;
   const names = new Set<string>();
   for (const column of columns) {
@@ -225,7 +227,7 @@ function commonCount({ format, name, columns }: RowShard): number {
       const lengths = `"${first.name}" has ${first.count} rows, "${column.name}" has ${column.count}`;
       throw new KdataError("shape", `Cannot read ${format}: arrays of one shard differ in length: ${lengths}`, {
         at: { source: name },
-        hint: "Name the arrays that belong together with commas: x.npy,y.npy",
+        ...(lengthHint === undefined ? {} : { hint: lengthHint }),
       });
     }
   }

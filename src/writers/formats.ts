@@ -5,6 +5,7 @@ import { nearestName } from "../core/nearest.ts";
 import type { WritableFormat } from "./format.ts";
 import { writableNpy } from "./npy.ts";
 import { writableNpz } from "./npz.ts";
+import { writableSafetensors } from "./safetensors.ts";
 import { writableTfrecord } from "./tfrecord.ts";
 import { writableWebdataset } from "./webdataset.ts";
 

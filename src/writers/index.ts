@@ -4,6 +4,7 @@ export type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 export { writableFormatByName, writableFormats } from "./formats.ts";
 export { writableNpy } from "./npy.ts";
 export { writableNpz } from "./npz.ts";
+export { writableSafetensors } from "./safetensors.ts";
 export { ShardedWriter, type Splitting } from "./sharded.ts";
 export { writableTfrecord } from "./tfrecord.ts";
 export { writableWebdataset } from "./webdataset.ts";

@@ -16,6 +16,7 @@ export function byteRole(format: Format, bytes: Uint8Array): (byte: number) => B
 const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> = {
   npy: npyRole,
   idx: idxRole,
+  safetensors: safetensorsRole,
   webdataset: tarRole,
 };
 
@@ -36,6 +37,18 @@ function idxRole(bytes: Uint8Array): (byte: number) => ByteRole {
   if (bytes[0] !== 0) return () => "protected"; // gzip
   const dataStart = 4 + 4 * bytes[3]!;
   return (byte) => (byte >= dataStart || byte === 2 ? "unprotected" : "protected");
+}
+
+/** The elements, the names of tensors, and the metadata. */
+function safetensorsRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  const dataStart = 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const header = Buffer.from(bytes.subarray(0, dataStart)).toString("latin1");
+  const free = new Set<number>();
+  for (const { index, 0: part } of header.matchAll(/"(?:[^"\\]|\\.)*"(?=:\{)|(?<="__metadata__":)\{[^}]*\}/g)) {
+    if (part === '"__metadata__"') continue;
+    for (let i = 1; i < part.length - 1; i++) free.add(index + i);
+  }
+  return (byte) => (byte >= dataStart || free.has(byte) ? "unprotected" : "protected");
 }
 
 /** The contents of members, those of pax headers and long names included: only headers have a sum. */

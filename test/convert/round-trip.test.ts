@@ -28,6 +28,7 @@ const refusals: Readonly<Record<string, RegExp>> = {
   ),
   npy: rowRefusals("NPY"),
   npz: rowRefusals("NPY"),
+  safetensors: rowRefusals("safetensors"),
 };
 
 /** Why a format whose samples are rows of arrays may refuse one. */
