@@ -100,9 +100,9 @@ function columnOf(
 ): RowColumn {
   const at = { source: source.name, byte: dataStart + start };
   const [count, ...rowShape] = shape;
-  const refuse = (reason: string): KdataError => {
+  function refuse(reason: string): KdataError {
     return new KdataError("unsupported", `Cannot read safetensors: tensor "${name}" ${reason}`, { at });
-  };
+  }
   if (count === undefined) throw refuse("has no axes, so it has no rows");
   const rows = { name, count, source, start: dataStart + start, stored: true };
   if (note !== undefined) {

@@ -15,6 +15,7 @@ export const writableFormats: readonly WritableFormat[] = [
   writableWebdataset,
   writableNpy,
   writableNpz,
+  writableSafetensors,
 ];
 
 /**
