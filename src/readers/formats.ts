@@ -2,6 +2,7 @@
 
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
+import { folder } from "./folder.ts";
 import type { Format } from "./format.ts";
 import { idx } from "./idx.ts";
 import { npy } from "./npy.ts";
@@ -11,7 +12,7 @@ import { tfrecord } from "./tfrecord.ts";
 import { webdataset } from "./webdataset.ts";
 
 /** Every format that can be read. */
-export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, safetensors, idx];
+export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, safetensors, idx, folder];
 
 /**
  * Finds a format that can be read by its name.

@@ -6,7 +6,8 @@ import type { Sample } from "../core/sample.ts";
 import type { Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
 import { formatByName, formats } from "./formats.ts";
 import { resolveLimits } from "./limits.ts";
-import { expandSpec, type FoundFiles } from "./patterns.ts";
+import { expandSpec, isBareDirectory, type FoundFiles } from "./patterns.ts";
+import { OnDemandFileSource } from "./source-file-on-demand.ts";
 import { FileSource } from "./source-file.ts";
 import { gunzipSource, isGzip } from "./source-memory.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
@@ -23,7 +24,7 @@ export interface Dataset {
 /**
  * Finds the shards that a spec names, and their format by the content of the first file that is not empty.
  *
- * A spec is a path, a directory, a glob, a brace range `train-{000..063}.tar`, or several of them; a comma joins files into
+ * A spec is a path, a directory (of shards, or one that is a shard as a whole), a glob, a brace range `train-{000..063}.tar`, or several of them; a comma joins files into
  * one shard: `x.npy,y.npy`.
  *
  * @throws {KdataError} `input` when a file is missing, `format` when the content is of no known format, `usage` when
@@ -35,7 +36,12 @@ export async function findDataset(
 ): Promise<Dataset> {
   const given = options.format === undefined ? undefined : formatByName(options.format);
   const candidates = given ? [given] : formats;
-  const found = await expandSpec(spec, (file) => candidates.some((format) => hasExtension(format, file)));
+  function isDataFile(file: string): boolean {
+    return candidates.some((format) => hasExtension(format, file));
+  }
+  const whole = wholeDirectories(typeof spec === "string" ? [spec] : spec, candidates, isDataFile);
+  if (whole) return whole;
+  const found = await expandSpec(spec, isDataFile);
   const format = given ?? detectFiles(found.flatMap(({ paths }) => paths));
   return { format, shards: groupShards(format, found) };
 }
@@ -51,11 +57,15 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
   const sources: SeekableSource[] = [];
   try {
     for (const path of shard.paths) {
+      if (format.fromDirectory) {
+        sources.push(new OnDemandFileSource(path));
+        continue;
+      }
       const file = new FileSource(path);
       sources.push(file);
       if (isCompressed(readHead(file))) sources[sources.length - 1] = gunzipSource(file, limits);
     }
-    return format.open(sources, options);
+    return format.open(sources, options, shard.name);
   } catch (error) {
     for (const source of sources) source.close();
     throw error;
@@ -90,6 +100,30 @@ export async function openStream(
     await chunks.return?.();
     throw error;
   }
+}
+
+/** Directories without data files of their own that a format takes as one shard each; `undefined` when there are none. */
+function wholeDirectories(
+  patterns: readonly string[],
+  candidates: readonly Format[],
+  isDataFile: (file: string) => boolean,
+): Dataset | undefined {
+  const shards = new Map<Format, ShardFiles[]>();
+  for (const pattern of patterns) {
+    if (!isBareDirectory(pattern, isDataFile)) continue;
+    for (const format of candidates) {
+      const shard = format.fromDirectory?.(pattern);
+      if (!shard) continue;
+      shards.set(format, [...(shards.get(format) ?? []), shard]);
+      break;
+    }
+  }
+  const [first] = shards;
+  if (!first) return undefined;
+  const [format, found] = first;
+  if (found.length === patterns.length) return { format, shards: found };
+  const reason = `Cannot find input: some inputs are a ${format.title}, others are not`;
+  throw new KdataError("usage", reason, { at: { source: patterns.join(" ") } });
 }
 
 function hasExtension(format: Format, path: string): boolean {

@@ -17,6 +17,7 @@ const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> =
   npy: npyRole,
   idx: idxRole,
   safetensors: safetensorsRole,
+  folder: () => () => "unprotected",
   webdataset: tarRole,
 };
 
