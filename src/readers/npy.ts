@@ -9,7 +9,7 @@ import type { Format, Limits } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import { groupArrays, placeArray } from "./npy-names.ts";
 import { isNpy, itemBytes, npyHeaderSize, parseNpyHeader, type NpyHeader } from "./npy-header.ts";
-import { axesOf } from "./row-layout.ts";
+import { RecordBlock, axesOf } from "./row-layout.ts";
 import { openRows, type RowColumn } from "./rows.ts";
 import { MemorySource } from "./source-memory.ts";
 import type { SeekableSource } from "./source.ts";
@@ -100,6 +100,7 @@ export function npyColumns(name: string, file: NpyBytes, limits: Limits): RowCol
     const reason = `a row of ${recordBytes} bytes exceeds the limit of ${limits.recordBytes}`;
     throw new KdataError("limit", `Cannot read npy: ${reason}`, { at });
   }
+  const records = new RecordBlock(rows.source, rows.start, recordBytes);
   const rowAxes = axesOf(rowShape, element.byteLength);
   return fields.map(({ name: field, element: type, innerShape: inner, offset, outerAxes, shape }) => {
     const axes = [...rowAxes, ...outerAxes];
@@ -109,7 +110,7 @@ export function npyColumns(name: string, file: NpyBytes, limits: Limits): RowCol
       name: `${name}.${field}`,
       element: type,
       shape: fieldShape,
-      layout: { recordBytes, offset, axes },
+      layout: { recordBytes, records, offset, axes },
     };
   });
 }

@@ -1,5 +1,7 @@
 // Rows that lie interleaved with others: where in each record a column's bytes are, and how they are gathered.
 
+import type { SeekableSource } from "./source.ts";
+
 /** One axis over parts of a record: how many, and the bytes from one to the next. */
 export interface StridedAxis {
   readonly count: number;
@@ -9,10 +11,44 @@ export interface StridedAxis {
 /** Where in each of equally long records the row of a column lies. */
 export interface RowLayout {
   readonly recordBytes: number;
+  /** The records, shared by the columns that lie in them. */
+  readonly records: RecordBlock;
   /** Where the first part begins in the record. */
   readonly offset: number;
   /** The axes over the parts, the outermost first; the bytes of a part lie together. */
   readonly axes: readonly StridedAxis[];
+}
+
+/** Records that several columns share, read block by block: together the columns keep one block in memory. */
+export class RecordBlock {
+  readonly #source: SeekableSource;
+  readonly #start: number;
+  readonly #recordBytes: number;
+  #memory = new Uint8Array(0);
+  /** The records in memory: half-open. */
+  #first = 0;
+  #end = 0;
+
+  /** Reads nothing yet. The first record begins at `start`. */
+  constructor(source: SeekableSource, start: number, recordBytes: number) {
+    this.#source = source;
+    this.#start = start;
+    this.#recordBytes = recordBytes;
+  }
+
+  /** Views the records from `first` to `end`, valid until the next call; `undefined` when the source ends before they do. */
+  read(first: number, end: number): Uint8Array | undefined {
+    const length = (end - first) * this.#recordBytes;
+    if (first !== this.#first || end !== this.#end) {
+      if (length > this.#memory.length) this.#memory = new Uint8Array(length);
+      this.#end = this.#first;
+      const position = this.#start + first * this.#recordBytes;
+      if (this.#source.read(this.#memory.subarray(0, length), position) < length) return undefined;
+      this.#first = first;
+      this.#end = end;
+    }
+    return this.#memory.subarray(0, length);
+  }
 }
 
 /** Lists the axes of `shape`, row-major, over items of `itemBytes` bytes. */

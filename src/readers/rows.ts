@@ -130,8 +130,6 @@ class ColumnReader {
   /** Made once: a row is read in less time than objects for an error that does not happen. */
   readonly #fail: ElementFail;
   #block = new Uint8Array(0);
-  /** Records of an interleaved column, before its rows are gathered out of them. */
-  #records = new Uint8Array(0);
   /** The row that was asked for last. */
   #row = 0;
   /** The rows in the block: half-open. */
@@ -159,7 +157,7 @@ class ColumnReader {
 
   /** Reads rows from `row` on; the whole column where it fits into a block. */
   #fill(row: number, aheadBytes: number): void {
-    const { count, element, layout } = this.#column;
+    const { count, element, source, start, layout } = this.#column;
     const storedBytes = layout?.recordBytes ?? this.#rowBytes;
     const whole = count * storedBytes <= BLOCK_BYTES;
     const first = whole ? 0 : row;
@@ -169,34 +167,27 @@ class ColumnReader {
     const rows = this.#block.subarray(0, length);
     // Until the read has gone well, there are no rows.
     this.#end = this.#first;
-    if (layout) this.#gather(rows, first, layout);
-    else this.#readExactly(rows, first, row);
+    if (layout) this.#gather(rows, first, end, layout);
+    else if (source.read(rows, start + first * this.#rowBytes) < length) throw this.#shorter(row);
     toNativeOrder(element, rows);
     this.#first = first;
     this.#end = end;
   }
 
-  /** Reads the records of `rows` and takes this column's part of each. */
-  #gather(rows: Uint8Array, first: number, layout: RowLayout): void {
-    const rowBytes = this.#rowBytes;
-    const records = rowBytes === 0 ? 0 : rows.length / rowBytes;
+  /** Takes this column's part of each record. */
+  #gather(rows: Uint8Array, first: number, end: number, layout: RowLayout): void {
+    const records = layout.records.read(first, end);
+    if (!records) throw this.#shorter(first);
     const { recordBytes } = layout;
-    if (records * recordBytes > this.#records.length) this.#records = new Uint8Array(records * recordBytes);
-    const stored = this.#records.subarray(0, records * recordBytes);
-    this.#readExactly(stored, first, first);
-    for (let i = 0; i < records; i++) {
-      const record = stored.subarray(i * recordBytes, (i + 1) * recordBytes);
-      gatherRow(rows.subarray(i * rowBytes, (i + 1) * rowBytes), record, layout);
+    for (let i = 0; i < end - first; i++) {
+      const record = records.subarray(i * recordBytes, (i + 1) * recordBytes);
+      gatherRow(rows.subarray(i * this.#rowBytes, (i + 1) * this.#rowBytes), record, layout);
     }
   }
 
-  #readExactly(target: Uint8Array, first: number, row: number): void {
-    const { source, start, layout } = this.#column;
-    if (source.read(target, start + first * (layout?.recordBytes ?? this.#rowBytes)) < target.length) {
-      throw new KdataError("truncated", `${this.#what}: the file became shorter while it was read`, {
-        at: this.#at(row),
-      });
-    }
+  #shorter(row: number): KdataError {
+    const reason = `${this.#what}: the file became shorter while it was read`;
+    return new KdataError("truncated", reason, { at: this.#at(row) });
   }
 
   #at(row: number, byte = 0): Position {

@@ -11,8 +11,9 @@ export const SAFETENSORS_LENGTH_BYTES = 8;
 const ALIGNMENT = 8;
 /** The member of the header that is no tensor. */
 const METADATA = "__metadata__";
-/** JSON as the header has it: no fractions, no exponents, no signs. */
-const TOKEN = /[ \t\n\r]*("(?:[^"\\\p{Cc}]|\\.)*"|(?:0|[1-9][0-9]*)(?![0-9])|[{}[\]:,])/uy;
+/** What the header's JSON has beside strings: no fractions, no exponents, no signs. */
+const TOKEN = /(?:0|[1-9][0-9]*)(?![0-9])|[{}[\]:,]/y;
+const SPACE = /[ \t\n\r]*/y;
 
 /** Bytes of one element by dtype, as the specification names them. */
 const elementBytes: ReadonlyMap<string, number> = new Map([
@@ -105,6 +106,7 @@ class JsonCursor {
   readonly #text: string;
   readonly #at: Position;
   #position = 0;
+  #end = 0;
 
   constructor(text: string, at: Position) {
     this.#text = text;
@@ -138,7 +140,7 @@ class JsonCursor {
     const token = this.#next();
     if (token?.startsWith('"') !== true) throw this.fail("format", "the header has no string where it must");
     const start = this.#position;
-    this.#position = TOKEN.lastIndex;
+    this.#position = this.#end;
     try {
       const text = JSON.parse(token) as string;
       if (!/\p{Surrogate}/u.test(text)) return text;
@@ -157,7 +159,7 @@ class JsonCursor {
       if (!/^[0-9]/.test(token)) throw this.fail("format", "the header has no size where it must");
       if (!Number.isSafeInteger(Number(token))) throw this.fail("limit", `the header has the size ${token}`);
       sizes.push(Number(token));
-      this.#position = TOKEN.lastIndex;
+      this.#position = this.#end;
       if (this.#take("]")) return sizes;
       this.#expect(",");
     }
@@ -170,14 +172,31 @@ class JsonCursor {
     }
   }
 
+  /** What comes next, white space aside: sets where it ends. */
   #next(): string | undefined {
-    TOKEN.lastIndex = this.#position;
-    return TOKEN.exec(this.#text)?.[1];
+    SPACE.lastIndex = this.#position;
+    SPACE.test(this.#text);
+    const start = SPACE.lastIndex;
+    if (this.#text[start] !== '"') {
+      TOKEN.lastIndex = start;
+      const token = TOKEN.exec(this.#text)?.[0];
+      this.#end = TOKEN.lastIndex;
+      return token;
+    }
+    // By hand: a regular expression needs stack for every character.
+    for (let end = start + 1; end < this.#text.length; end++) {
+      const character = this.#text.charCodeAt(end);
+      if (character === 0x5c) end++;
+      if (character !== 0x22) continue;
+      this.#end = end + 1;
+      return this.#text.slice(start, this.#end);
+    }
+    return undefined;
   }
 
   #take(token: string): boolean {
     if (this.#next() !== token) return false;
-    this.#position = TOKEN.lastIndex;
+    this.#position = this.#end;
     return true;
   }
 

@@ -25,8 +25,9 @@ export function rowNotesOf({ metadata, tensors }: SafetensorsHeader, at: Positio
   const json = parseJson(Buffer.from(text), what, at);
   if (json === null || typeof json !== "object")
     throw new KdataError("format", `${what} is no object of notes`, { at });
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   for (const [name, note] of Object.entries(json)) {
-    const tensor = tensors.find((candidate) => candidate.name === name);
+    const tensor = byName.get(name);
     if ((note !== "bytes" && note !== "string") || tensor?.dtype !== "U8" || tensor.shape.length !== 2) {
       throw new KdataError("format", `${what} does not fit tensor "${name}"`, { at });
     }
