@@ -59,18 +59,19 @@ async function convertAll(): Promise<void> {
 
 async function train(format: string, backend: string): Promise<Run> {
   const data: TrainingData = await openMnist(join(folder, format, "train-*"), join(folder, format, "test-*"), WORKERS);
-  const trainer = new Trainer(mnistModel(), { ...settings, backend });
+  const { epochs, ...options } = settings;
+  const trainer = new Trainer(mnistModel(), { ...options, backend });
   const losses: number[] = [];
-  const epochs: EpochLogs[] = [];
+  let lastEpoch: EpochLogs | undefined;
   try {
     const { engine, device } = await trainer.backend();
     process.stderr.write(`\n${format} on ${backend} (${engine}, ${device}), ${WORKERS} workers\n`);
     await trainer.fit(data.train, {
-      epochs: settings.epochs,
+      epochs,
       ...(data.validation && { validation: data.validation }),
       callbacks: [
         progressBar(process.stderr),
-        { onTrainBatchEnd: ({ loss }) => void losses.push(loss), onEpochEnd: (logs) => void epochs.push(logs) },
+        { onTrainBatchEnd: ({ loss }) => void losses.push(loss), onEpochEnd: (logs) => void (lastEpoch = logs) },
       ],
     });
   } finally {
@@ -78,7 +79,6 @@ async function train(format: string, backend: string): Promise<Run> {
     await data.train.close?.();
     await data.validation?.close?.();
   }
-  const lastEpoch = epochs.at(-1);
   if (!lastEpoch) throw new RangeError("Cannot show a run without epochs");
   return { format, backend, losses, accuracy: lastEpoch.values["val_accuracy"] ?? NaN, lastEpoch };
 }

@@ -23,7 +23,7 @@ export async function importModule(url: string): Promise<Record<string, unknown>
       throw new KdataError("input", `Cannot read module: ${fileURLToPath(url)} does not exist`, { cause: error });
     }
     if (error instanceof KdataError) throw error;
-    throw new KdataError("input", `Cannot load module ${fileURLToPath(url)}: ${(error as Error).message}`, {
+    throw new KdataError("input", `Cannot load module ${fileURLToPath(url)}: ${messageOf(error)}`, {
       cause: error,
       hint: "--debug shows where it was thrown",
     });
@@ -42,4 +42,10 @@ function isMissing(error: unknown, url: string): boolean {
     code === "ERR_MODULE_NOT_FOUND" &&
     (missing === url || message.startsWith(`Cannot find module '${fileURLToPath(url)}'`))
   );
+}
+
+/** The type stripper throws objects that are no errors for what it cannot parse. */
+function messageOf(error: unknown): string {
+  if (typeof error === "object" && error !== null && "message" in error) return String(error.message);
+  return String(error);
 }

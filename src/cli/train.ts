@@ -1,6 +1,6 @@
 // `kdata train MODULE`: runs a user's module of model, data and settings on the backend that was asked for.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KdataError } from "../core/errors.ts";
@@ -19,8 +19,13 @@ import {
 import { backendNames } from "../trainer/registry.ts";
 import type { CommandDefinition } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
+import { writeWhole } from "../trainer/checkpoint.ts";
 import { importModule } from "./module.ts";
 import { parseCount } from "./numbers.ts";
+
+const DATA_SHAPE = "{ train, validation? } of iterable batches, or a function that returns it";
+const EXPORTS_HINT =
+  "a module exports `model` (a Layer), `data` ({ train, validation? } or a function) and `settings` ({ optimizer, loss, ... })";
 
 /** Settings of the command line; they come before those of the module. */
 export interface TrainOptions {
@@ -52,41 +57,41 @@ export interface TrainReport {
  * Trains what a module exports: `model` (a Layer), `data` (batches to train on and to validate with, or a function that opens
  * them) and `settings` (optimizer, loss, metrics, epochs, ...).
  *
- * @throws {KdataError} `input` when the module is missing, `usage` when it lacks an export, and what training throws.
+ * @throws {KdataError} `input` when the module is missing or throws, `usage` when it lacks an export, `output` when the run's
+ *   folder cannot be made, before anything is trained; `aborted` through `signal`, with `logdir` after the weights were saved;
+ *   and what training throws.
  */
 export async function train(modulePath: string, options: TrainOptions = {}): Promise<TrainReport> {
   const module = checkModule(await importModule(pathToFileURL(resolve(modulePath)).href), modulePath);
-  const settings = mergeSettings(module.settings, options);
+  const { epochs = 1, ...settings } = mergeSettings(module.settings, options);
   const trainer = new Trainer(module.model, settings);
   const backend = await trainer.backend();
-  const data = typeof module.data === "function" ? await module.data() : module.data;
-  const started = performance.now();
+  const run = options.logdir === undefined ? undefined : makeRunFolder(options.logdir, modulePath);
   try {
-    options.progress?.write(`${banner(backend, settings, data)}\n`);
-    const history = await trainer.fit(data.train, {
-      epochs: settings.epochs ?? 1,
-      callbacks: listeners(options.progress),
-      ...(data.validation && { validation: data.validation }),
-      ...(options.signal && { signal: options.signal }),
-    });
-    const run =
-      options.logdir === undefined ? undefined : await saveRun(options.logdir, modulePath, { trainer, history });
-    if (run !== undefined) options.progress?.write(`saved ${run}/{model.safetensors,model.onnx,history.json}\n`);
-    return {
-      schema: "kdata.train/1",
-      backend: backend.name,
-      engine: backend.engine,
-      device: backend.device,
-      seed: settings.seed ?? 0,
-      epochs: settings.epochs ?? 1,
-      seconds: (performance.now() - started) / 1000,
-      history,
-      ...(run !== undefined && { run }),
-    };
+    const data = await openData(module, modulePath);
+    try {
+      options.progress?.write(`${banner(backend, settings, data)}\n`);
+      const started = performance.now();
+      const history = await fitAndSave(trainer, data, { epochs, run, options });
+      const seconds = (performance.now() - started) / 1000;
+      const { name, engine, device } = backend;
+      return {
+        schema: "kdata.train/1",
+        backend: name,
+        engine,
+        device,
+        seed: settings.seed ?? 0,
+        epochs,
+        seconds,
+        history,
+        ...(run !== undefined && { run }),
+      };
+    } finally {
+      await data.train.close?.();
+      await data.validation?.close?.();
+    }
   } finally {
     await trainer.close();
-    await data.train.close?.();
-    await data.validation?.close?.();
   }
 }
 
@@ -119,9 +124,7 @@ export const trainCommand: CommandDefinition<{ backend?: string; epochs?: string
 function checkModule(exports: Record<string, unknown>, path: string): TrainingModule {
   const { model, data, settings } = exports;
   if (!(model instanceof Layer)) throw missingExport(path, "model", "a Layer");
-  if (typeof data !== "function" && !hasBatches(data)) {
-    throw missingExport(path, "data", "{ train, validation? } or a function that returns it");
-  }
+  if (typeof data !== "function" && !hasBatches(data)) throw missingExport(path, "data", DATA_SHAPE);
   if (typeof settings !== "object" || settings === null || !("optimizer" in settings) || !("loss" in settings)) {
     throw missingExport(path, "settings", "an object with optimizer and loss");
   }
@@ -129,13 +132,37 @@ function checkModule(exports: Record<string, unknown>, path: string): TrainingMo
 }
 
 function missingExport(path: string, name: string, wanted: string): KdataError {
-  return new KdataError("usage", `Cannot train ${path}: it must export \`${name}\`, ${wanted}`, {
-    hint: "examples/mnist.ts shows the three exports: model, data, settings",
-  });
+  return new KdataError("usage", `Cannot train ${path}: it must export \`${name}\`, ${wanted}`, { hint: EXPORTS_HINT });
 }
 
 function hasBatches(data: unknown): data is TrainingData {
-  return typeof data === "object" && data !== null && "train" in data;
+  if (typeof data !== "object" || data === null || !("train" in data)) return false;
+  return typeof data.train === "object" && data.train !== null && Symbol.asyncIterator in data.train;
+}
+
+/** Opens the module's data. What its function throws is the module's own mistake, unless kdata says otherwise. */
+async function openData({ data }: TrainingModule, path: string): Promise<TrainingData> {
+  if (typeof data !== "function") return data;
+  let opened: unknown;
+  try {
+    opened = await data();
+  } catch (error) {
+    if (error instanceof KdataError) throw error;
+    throw new KdataError("usage", `Cannot open the data of ${path}: ${messageOf(error)}`, {
+      cause: error,
+      hint: "--debug shows where it was thrown",
+    });
+  }
+  if (!hasBatches(opened)) {
+    throw new KdataError("usage", `Cannot open the data of ${path}: its function must return ${DATA_SHAPE}`, {
+      hint: EXPORTS_HINT,
+    });
+  }
+  return opened;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Flags beat the environment, which the trainer reads where no backend is named, which beats the module. */
@@ -168,25 +195,63 @@ function sampleCount(source: BatchSource | undefined, name: string): string {
   return typeof count === "number" ? `${count.toLocaleString("en-US")} ${name}` : "";
 }
 
-function listeners(progress: ProgressStream | undefined): Callback[] {
-  return progress ? [progressBar(progress)] : [];
+/** Trains, and with a run's folder saves what came of it, also when it was stopped on the way. */
+async function fitAndSave(
+  trainer: Trainer,
+  data: TrainingData,
+  { epochs, run, options }: { epochs: number; run: string | undefined; options: TrainOptions },
+): Promise<History> {
+  const history: History = {};
+  const { signal, progress } = options;
+  let steps = 0;
+  const record: Callback = {
+    onTrainBatchEnd() {
+      steps++;
+    },
+    onEpochEnd({ values }) {
+      for (const [name, value] of Object.entries(values)) (history[name] ??= []).push(value);
+    },
+  };
+  try {
+    await trainer.fit(data.train, {
+      epochs,
+      callbacks: progress ? [record, progressBar(progress)] : [record],
+      ...(data.validation && { validation: data.validation }),
+      ...(signal && { signal }),
+    });
+  } catch (error) {
+    const wasStopped = error instanceof KdataError && error.code === "aborted";
+    if (wasStopped && steps > 0 && run !== undefined) await saveRun(run, { trainer, history, progress });
+    throw error;
+  }
+  if (run !== undefined) await saveRun(run, { trainer, history, progress });
+  return history;
+}
+
+/** Makes a folder that no other run has: the module's name, the time, and a number where two runs start in one second. */
+function makeRunFolder(logdir: string, modulePath: string): string {
+  const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+  const name = join(logdir, `${basename(modulePath).replace(/\.[^.]+$/, "")}-${stamp}`);
+  try {
+    mkdirSync(logdir, { recursive: true });
+    for (let number = 1; ; number++) {
+      const run = number === 1 ? name : `${name}-${number}`;
+      if (existsSync(run)) continue;
+      mkdirSync(run);
+      return run;
+    }
+  } catch (error) {
+    throw new KdataError("output", `Cannot make a folder in ${logdir}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 async function saveRun(
-  logdir: string,
-  modulePath: string,
-  { trainer, history }: { trainer: Trainer; history: History },
-): Promise<string> {
-  const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
-  const run = join(logdir, `${basename(modulePath).replace(/\.[^.]+$/, "")}-${stamp}`);
-  try {
-    mkdirSync(run, { recursive: true });
-    await trainer.save(join(run, "model.safetensors"));
-    writeFileSync(join(run, "model.onnx"), await trainer.exportOnnx());
-    writeFileSync(join(run, "history.json"), `${JSON.stringify(history, null, 2)}\n`);
-  } catch (error) {
-    if (error instanceof KdataError) throw error;
-    throw new KdataError("output", `Cannot write ${run}: ${(error as Error).message}`, { cause: error });
-  }
-  return run;
+  run: string,
+  { trainer, history, progress }: { trainer: Trainer; history: History; progress: ProgressStream | undefined },
+): Promise<void> {
+  await trainer.save(join(run, "model.safetensors"));
+  writeWhole(join(run, "model.onnx"), [await trainer.exportOnnx()]);
+  const text = `${JSON.stringify(history, null, 2)}\n`;
+  writeWhole(join(run, "history.json"), [new TextEncoder().encode(text)]);
+  progress?.write(`saved ${run}/{model.safetensors,model.onnx,history.json}\n`);
 }

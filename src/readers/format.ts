@@ -23,9 +23,14 @@ export interface Limits {
   readonly inflatedBytes: number;
 }
 
+/** What becomes of the files in a tar archive whose names have no extension, so that they are of no sample. */
+export type StrayMembers = "refuse" | "skip";
+
 /** How shards are read. */
 export interface ReadOptions {
   readonly limits?: Partial<Limits>;
+  /** `skip` passes over such files, as webdataset does, and their content is lost. Default `refuse`: the first one is an error. */
+  readonly strayMembers?: StrayMembers;
   /** An index made earlier by {@link ShardReader.index}: spares the scan. */
   readonly index?: RecordIndex;
 }

@@ -1,7 +1,7 @@
 // Public exports of kdata/readers.
 
 export { folder } from "./folder.ts";
-export type { Format, Limits, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
+export type { Format, Limits, ReadOptions, RecordIndex, ShardFiles, ShardReader, StrayMembers } from "./format.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";
 export { defaultLimits } from "./limits.ts";

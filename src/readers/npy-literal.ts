@@ -1,8 +1,8 @@
 // The part of Python's literals that numpy writes into the headers of NPY files, old numpy on Python 2 included.
 // https://docs.python.org/3/reference/lexical_analysis.html#string-and-bytes-literals
 
+import { isUtf8 } from "node:buffer";
 import type { ErrorCode, KdataError } from "../core/errors.ts";
-import { decodeUtf8 } from "./text.ts";
 
 /** numpy's own bound since 2.0. */
 export const MAX_RANK = 64;
@@ -156,12 +156,11 @@ export class LiteralCursor {
       this.#position += this.#bytes[this.#position] === 0x5c ? 2 : 1;
     }
     const content = this.#bytes.subarray(start, this.#position);
-    const where = this.#fail("format", "the name of a field", start);
     this.#position++;
-    const raw =
-      this.#encoding === "latin1"
-        ? String.fromCharCode(...content)
-        : decodeUtf8(content, where.reason, where.at ?? { source: "" });
+    if (this.#encoding === "utf-8" && !isUtf8(content)) {
+      throw this.#fail("format", "the name of a field is not UTF-8", start);
+    }
+    const raw = Buffer.from(content).toString(this.#encoding);
     return raw.replace(ESCAPE, (whole, ...[hex2, hex4, hex8, character]: (string | undefined)[]) => {
       const hex = hex2 ?? hex4 ?? hex8;
       if (hex !== undefined) return String.fromCodePoint(parseInt(hex, 16));

@@ -2,11 +2,17 @@
 // notes hold for them.
 
 import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
-import type { Limits } from "./format.ts";
+import type { Limits, StrayMembers } from "./format.ts";
 import type { Frame, Framer, FramingStart } from "./framed.ts";
 import { isZeroBlock, parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPaddedSize, type TarHeader } from "./tar.ts";
 import { decodeUtf8 } from "./text.ts";
-import { NOTE_KEYWORD, parseMemberNotes, splitMemberPath, type MemberNotes } from "./webdataset-members.ts";
+import {
+  NOTE_KEYWORD,
+  isMetadataPath,
+  parseMemberNotes,
+  splitMemberPath,
+  type MemberNotes,
+} from "./webdataset-members.ts";
 import type { Window } from "./window.ts";
 
 /** One sample: its members lie between `start` and `end`, headers included. */
@@ -46,14 +52,20 @@ interface Prelude {
 
 const NO_PRELUDE: Prelude = {};
 
+/** How samples are framed. */
+export interface SampleFraming {
+  readonly limits: Limits;
+  readonly strayMembers: StrayMembers;
+}
+
 /** Makes a framer; `notesAt` says which notes an index gives for a record. */
 export function sampleFramer(
   source: string,
-  limits: Limits,
+  options: SampleFraming,
   start: FramingStart,
   notesAt: (header: unknown, record: number) => MemberNotes,
 ): Framer<SampleFrame> {
-  return new SampleFramer(source, limits, start, notesAt(start.header, start.record));
+  return new SampleFramer(source, options, start, notesAt(start.header, start.record));
 }
 
 /** Makes a function that finds the notes of a record in the header of an index. It parses each note once. */
@@ -78,6 +90,7 @@ export function indexedNotes(source: string): (header: unknown, record: number) 
 class SampleFramer implements Framer<SampleFrame> {
   readonly #source: string;
   readonly #limits: Limits;
+  readonly #strayMembers: StrayMembers;
   /** Where an index says that the sample ends; `undefined` when the archive is read to its own end. */
   readonly #extentEnd: number | undefined;
   readonly #keys = new Set<string>();
@@ -92,9 +105,10 @@ class SampleFramer implements Framer<SampleFrame> {
   #waiting: TarHeader | undefined;
   #prelude = NO_PRELUDE;
 
-  constructor(source: string, limits: Limits, start: FramingStart, notes: MemberNotes) {
+  constructor(source: string, { limits, strayMembers }: SampleFraming, start: FramingStart, notes: MemberNotes) {
     this.#source = source;
     this.#limits = limits;
+    this.#strayMembers = strayMembers;
     this.#extentEnd = start.end;
     this.#record = start.record;
     this.#notes = notes;
@@ -155,11 +169,20 @@ class SampleFramer implements Framer<SampleFrame> {
         const reason = `the sample "${name.key}" takes ${bytes} bytes, more than the limit of ${this.#limits.recordBytes}`;
         throw this.#fail("limit", reason, start);
       }
+    } else if (this.#strayMembers === "refuse" && !isMetadataPath(path)) {
+      throw this.#refuseStray(path, start);
     }
     this.#position = nextAt;
     this.#prelude = NO_PRELUDE;
     this.#waiting = undefined;
     return undefined;
+  }
+
+  #refuseStray(path: string, start: number): KdataError {
+    return new KdataError("format", `Cannot read webdataset: "${path}" has no extension, so it is of no sample`, {
+      at: this.#at(start),
+      hint: 'Name it <key>.<extension>, leave it out, or pass over such files with strayMembers: "skip".',
+    });
   }
 
   #begin(key: string, start: number): OpenSample {

@@ -45,15 +45,23 @@ export function memberKindOf(ext: string): MemberKind {
  * Splits a member's path where webdataset's `base_plus_ext` does, at the first dot after the last slash. The extension is
  * in lower case, as webdataset groups by it.
  *
- * `undefined` for what webdataset passes over: a name without a dot, `.name` at the top or in a folder with a dot in its own
+ * `undefined` for what webdataset makes no part of a sample: a name without a dot, `.name` at the top or in a folder with a dot in its own
  * name (elsewhere webdataset takes the folder as its key), and `__metadata__` at the top.
  */
 export function splitMemberPath(path: string): { readonly key: string; readonly ext: string } | undefined {
   const base = path.lastIndexOf("/") + 1;
   const dot = path.indexOf(".", base);
   if (dot < 0 || (dot === base && !isPlainFolder(path.slice(0, base)))) return undefined;
-  if (path.startsWith("__") && /^__[^/]*__(?:$|\/)/.test(path)) return undefined;
+  if (isTopMetadata(path)) return undefined;
   return { key: path.slice(0, dot), ext: path.slice(dot + 1).toLowerCase() };
+}
+
+/**
+ * Says whether a path that {@link splitMemberPath} gives no key is metadata by its name, which is never data: `.name`
+ * (`.DS_Store`, the `._name` that macOS adds to each file) and `__metadata__` at the top.
+ */
+export function isMetadataPath(path: string): boolean {
+  return path.startsWith(".", path.lastIndexOf("/") + 1) || isTopMetadata(path);
 }
 
 /** Says whether a dtype may be noted for an integer in decimal text. */
@@ -80,6 +88,10 @@ export function parseMemberNotes(comment: string, at: Position): MemberNotes | u
   const value = parseJson(text, "Cannot read webdataset: the kdata note", at);
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidNote(at);
   return new Map(Object.entries(value).map(([ext, note]) => [ext, parseNote(note, at)]));
+}
+
+function isTopMetadata(path: string): boolean {
+  return path.startsWith("__") && /^__[^/]*__(?:$|\/)/.test(path);
 }
 
 /** Says whether the last part of `a/b/` is there and without a dot. */

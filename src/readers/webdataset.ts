@@ -1,8 +1,8 @@
 // WebDataset archives: tar files whose members `<key>.<ext>` that follow each other with one key are one sample.
 // https://github.com/webdataset/webdataset, https://docs.google.com/document/d/18OdLjruFNX74ILmgrdiCI9J1fQZuhzzRBCHV9URWto0
 
-import type { Format, Limits } from "./format.ts";
-import { openFramed, streamFramed, type Framing } from "./framed.ts";
+import type { Format, ReadOptions } from "./format.ts";
+import { openFramed, streamFramed, type FramedFormat } from "./framed.ts";
 import { hasTarHeaderSum, isZeroBlock, TAR_BLOCK_BYTES } from "./tar.ts";
 import { decodeSample } from "./webdataset-decoder.ts";
 import { indexedNotes, sampleFramer, type SampleFrame } from "./webdataset-framer.ts";
@@ -15,9 +15,10 @@ import { indexedNotes, sampleFramer, type SampleFrame } from "./webdataset-frame
  * transcript` to strings, `json jsn` to JSON, `npy` to tensors, all else to bytes as they are (pickles too: they are never
  * unpickled). Features are views until the next call.
  *
- * As in webdataset, directories, members without a dot in their name, `.name` and `__metadata__` at the top are passed over
- * (`splitMemberPath` has the details). Other than there, links, devices and sparse members are refused, so are keys that come again after
- * another one, extensions that come twice, an archive without its end and anything behind it. Header sums are verified;
+ * As in webdataset, directories, `.name` and `__metadata__` at the top are passed over (`splitMemberPath` has the details).
+ * Other than there, a file without a dot in its name is refused, unless `strayMembers` is `skip`. Always refused are links,
+ * devices and sparse members, keys that come again after another one, extensions that come twice, an archive without its end
+ * and anything behind it. Header sums are verified;
  * contents have no checksum in tar. Reading in order and indexing keep the keys of the shard in memory.
  */
 export const webdataset: Format = {
@@ -32,15 +33,17 @@ export const webdataset: Format = {
   },
   open([source, ...rest], options) {
     if (source === undefined || rest.length > 0) throw new TypeError("Cannot open webdataset: a shard is one file");
-    return openFramed(framing, source, options);
+    return openFramed(framedAs(options), source, options);
   },
-  stream: (source, options) => streamFramed(framing, source, options),
+  stream: (source, options) => streamFramed(framedAs(options), source, options),
 };
 
-function framing(source: string, limits: Limits): Framing<SampleFrame> {
-  const notesAt = indexedNotes(source);
-  return {
-    framer: (start) => sampleFramer(source, limits, start, notesAt),
-    decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source),
+function framedAs({ strayMembers = "refuse" }: ReadOptions = {}): FramedFormat<SampleFrame> {
+  return (source, limits) => {
+    const notesAt = indexedNotes(source);
+    return {
+      framer: (start) => sampleFramer(source, { limits, strayMembers }, start, notesAt),
+      decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source),
+    };
   };
 }

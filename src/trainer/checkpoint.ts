@@ -2,12 +2,15 @@
 // Eight bytes of header length (little-endian), a JSON header, then the data; offsets count from the end of the header.
 
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { KdataError } from "../core/errors.ts";
 import { bytesOf, elementCount, tensor } from "../core/tensor.ts";
 import type { HostTensor } from "./backend.ts";
 
 const MAX_HEADER_BYTES = 100_000_000; // the specification's own bound
 const ALIGNMENT = 8; // the header is padded with spaces so that the data starts aligned
+const HEADER_START = 8; // behind the header's length
+const BYTES_PER_ELEMENT = 4; // float32
 
 /** What a safetensors file of kdata holds. */
 export interface SafetensorsFile {
@@ -32,16 +35,24 @@ export function writeSafetensors(
     end += data.byteLength;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
-  const head = new Uint8Array(8 + Math.ceil(json.length / ALIGNMENT) * ALIGNMENT).fill(0x20);
-  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
-  head.set(json, 8);
+  const head = new Uint8Array(HEADER_START + Math.ceil(json.length / ALIGNMENT) * ALIGNMENT).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - HEADER_START), true);
+  head.set(json, HEADER_START);
 
-  const partial = `${path}.partial`;
+  writeWhole(path, [head, ...[...tensors.values()].map(({ data }) => bytesOf(data))]);
+}
+
+/**
+ * Writes a file from its parts: under a partial name first, synced, then renamed.
+ *
+ * @throws {KdataError} `output` when the disk refuses; nothing is left behind.
+ */
+export function writeWhole(path: string, parts: readonly Uint8Array[]): void {
+  const partial = join(dirname(path), `.${basename(path)}.partial`);
   try {
     const file = openSync(partial, "w");
     try {
-      writeAll(file, head);
-      for (const { data } of tensors.values()) writeAll(file, bytesOf(data));
+      for (const part of parts) writeAll(file, part);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -56,7 +67,8 @@ export function writeSafetensors(
 /**
  * Reads the float32 tensors of a safetensors file; the memory is fresh.
  *
- * @throws {KdataError} `input` when the file cannot be read, `format` or `truncated` with the byte when it is damaged.
+ * @throws {KdataError} `input` when the file cannot be read, `format` or `truncated` with the byte when it is not what the
+ *   specification asks for: a JSON object of tensors whose data fill the rest of the file without a gap or an overlap.
  */
 export function readSafetensors(path: string): SafetensorsFile {
   let bytes: Buffer;
@@ -65,60 +77,74 @@ export function readSafetensors(path: string): SafetensorsFile {
   } catch (error) {
     throw new KdataError("input", `Cannot read ${path}: ${(error as Error).message}`, { cause: error });
   }
-  const header = parseHeader(bytes, path);
-  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  const { header, dataStart } = parseHeader(bytes, path);
+  const { __metadata__: metadata = {}, ...rest } = header;
+  if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string")) {
+    throw damaged("format", "__metadata__ is not an object of strings", path, HEADER_START);
+  }
+  const entries = Object.entries(rest).map(([name, entry]) => parseEntry(name, entry, path));
+  entries.sort((a, b) => a.from - b.from || a.to - b.to);
   const tensors = new Map<string, HostTensor>();
-  let metadata: Readonly<Record<string, string>> = {};
-  for (const [name, entry] of Object.entries(header)) {
-    if (name === "__metadata__") metadata = entry as Record<string, string>;
-    else tensors.set(name, readTensor(bytes, start, { path, name, entry }));
+  let position = 0;
+  for (const { name, shape, from, to } of entries) {
+    if (from !== position) throw damaged("format", `'${name}' leaves a gap or an overlap`, path, dataStart + from);
+    if (dataStart + to > bytes.length) throw damaged("truncated", `'${name}' is not whole`, path, bytes.length);
+    const data = new Float32Array(elementCount(shape));
+    bytesOf(data).set(bytes.subarray(dataStart + from, dataStart + to));
+    tensors.set(name, tensor("float32", shape, data));
+    position = to;
   }
-  return { tensors, metadata };
+  if (dataStart + position !== bytes.length) {
+    throw damaged("format", "bytes follow after the last tensor", path, dataStart + position);
+  }
+  return { tensors, metadata: metadata as Record<string, string> };
 }
 
-function parseHeader(bytes: Buffer, path: string): Record<string, unknown> {
-  if (bytes.length < 8) {
-    throw new KdataError("truncated", "Cannot read safetensors: the header's length is cut off", {
-      at: { source: path, byte: bytes.length },
-    });
-  }
+function parseHeader(bytes: Buffer, path: string): { header: Record<string, unknown>; dataStart: number } {
+  if (bytes.length < HEADER_START) throw damaged("truncated", "the header's length is cut off", path, bytes.length);
   const length = bytes.readBigUInt64LE(0);
-  if (length > MAX_HEADER_BYTES || Number(length) > bytes.length - 8) {
-    throw new KdataError("format", `Cannot read safetensors: a header of ${length} bytes does not fit the file`, {
-      at: { source: path, byte: 0 },
-    });
+  if (length > MAX_HEADER_BYTES || Number(length) > bytes.length - HEADER_START) {
+    throw damaged("format", `a header of ${length} bytes does not fit the file`, path, 0);
   }
+  const dataStart = HEADER_START + Number(length);
+  let header: unknown;
   try {
-    return JSON.parse(bytes.toString("utf8", 8, 8 + Number(length))) as Record<string, unknown>;
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(HEADER_START, dataStart)));
   } catch (error) {
-    throw new KdataError("format", "Cannot read safetensors: the header is not JSON", {
-      at: { source: path, byte: 8 },
-      cause: error,
-    });
+    throw damaged("format", "the header is not JSON", path, HEADER_START, error);
   }
+  if (!isObject(header)) throw damaged("format", "the header is not a JSON object", path, HEADER_START);
+  return { header, dataStart };
 }
 
-function readTensor(
-  bytes: Buffer,
-  start: number,
-  { path, name, entry }: { path: string; name: string; entry: unknown },
-): HostTensor {
-  const { dtype, shape, data_offsets } = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
-  if (dtype !== "F32" || !isSizes(shape) || !isSizes(data_offsets) || data_offsets.length !== 2) {
-    throw new KdataError("format", `Cannot read safetensors: '${name}' is not a float32 tensor with offsets`, {
-      at: { source: path, byte: 8 },
-    });
+function parseEntry(
+  name: string,
+  entry: unknown,
+  path: string,
+): { name: string; shape: readonly number[]; from: number; to: number } {
+  const { dtype, shape, data_offsets: offsets } = isObject(entry) ? entry : {};
+  if (dtype !== "F32" || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw damaged("format", `'${name}' is not a float32 tensor with offsets`, path, HEADER_START);
   }
-  const [from = 0, to = 0] = data_offsets;
-  const length = elementCount(shape);
-  if (to - from !== length * 4 || start + to > bytes.length) {
-    throw new KdataError("truncated", `Cannot read safetensors: '${name}' is not whole`, {
-      at: { source: path, byte: Math.min(start + to, bytes.length) },
-    });
+  const [from = 0, to = 0] = offsets;
+  if (to - from !== elementCount(shape) * BYTES_PER_ELEMENT) {
+    throw damaged("format", `'${name}' has offsets that do not fit its shape`, path, HEADER_START);
   }
-  const data = new Float32Array(length);
-  bytesOf(data).set(bytes.subarray(start + from, start + to));
-  return tensor("float32", shape, data);
+  return { name, shape, from, to };
+}
+
+function damaged(
+  code: "format" | "truncated",
+  reason: string,
+  source: string,
+  byte: number,
+  cause?: unknown,
+): KdataError {
+  return new KdataError(code, `Cannot read safetensors: ${reason}`, { at: { source, byte }, cause });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -10,10 +10,11 @@ export interface Sums {
   metrics: Record<string, number>;
 }
 
-/** Turns sums into means: `loss` first, then each metric. */
+/** Turns sums into means: `loss` first, then each metric; 0 as long as no sample counted. */
 export function runningMeans(sums: Sums): Record<string, number> {
-  const means: Record<string, number> = { loss: sums.loss / sums.weight };
-  for (const [name, sum] of Object.entries(sums.metrics)) means[name] = sum / sums.weight;
+  const weight = sums.weight || 1;
+  const means: Record<string, number> = { loss: sums.loss / weight };
+  for (const [name, sum] of Object.entries(sums.metrics)) means[name] = sum / weight;
   return means;
 }
 
@@ -29,6 +30,11 @@ export class EpochMeter {
   #mark = this.#start;
   #waitMs = 0;
   #lastWaitMs = 0;
+
+  /** Samples that counted so far. */
+  get samples(): number {
+    return this.#sums.weight;
+  }
 
   /** Steps so far. */
   get steps(): number {

@@ -41,11 +41,30 @@ export function feedSpec(batch: Batch, feature: string): FeedSpec {
 }
 
 /**
+ * Refuses class numbers outside `[0, classes)`.
+ *
+ * @throws {KdataError} `shape` that names the number and the sample.
+ */
+export function checkClasses(batch: Batch, feature: string, { data }: HostTensor, classes: number): void {
+  const perRow = data.length / batch.size;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
+    if (value >= 0 && value < classes) continue;
+    throw new KdataError(
+      "shape",
+      `Cannot feed '${feature}': ${value} is not one of the model's ${classes} classes, 0 to ${classes - 1} ` +
+        `(sample ${batch.keys[Math.floor(i / perRow)] ?? "unknown"})`,
+    );
+  }
+}
+
+/**
  * Makes the tensor to feed from a feature of a batch. Its leading axis is brought to `rows` by repeating the last row.
  *
  * The memory is the batch's own where dtype and rows already fit, and fresh otherwise.
  *
- * @throws {KdataError} `shape` when an integer is beyond int32 or the batch has another shape than the program.
+ * @throws {KdataError} `shape` when a number is beyond int32 or float32, or the batch has another shape or another dtype in
+ *   the graph than the program.
  */
 export function feedTensor(batch: Batch, feature: string, spec: FeedSpec): HostTensor {
   const column = tensorColumn(batch, feature);
@@ -57,7 +76,13 @@ export function feedTensor(batch: Batch, feature: string, spec: FeedSpec): HostT
         `[${spec.shape.slice(1).join(", ")}] in the batches before it`,
     );
   }
-  const data = toGraphData(column, spec.dtype, feature, batch);
+  if (graphDTypes[column.dtype] !== spec.dtype) {
+    throw new KdataError(
+      "shape",
+      `Cannot feed '${feature}': it is ${column.dtype} in batch ${batch.step}, ${spec.dtype} in the batches before it`,
+    );
+  }
+  const data = toGraphData(column, feature, batch);
   return { dtype: spec.dtype, shape: spec.shape, data: repeatLastRow(data, batch.size, spec) };
 }
 
@@ -84,27 +109,33 @@ function tensorColumn(batch: Batch, feature: string): Tensor {
   return column;
 }
 
-function toGraphData(column: Tensor, dtype: GraphDType, feature: string, batch: Batch): TensorData<GraphDType> {
-  const { data } = column;
-  if (dtype === "bool") return data as Uint8Array;
-  if (dtype === "float32") return data instanceof Float32Array ? data : Float32Array.from(data as Float64Array);
-  if (data instanceof Int32Array) return data;
-  if (!(data instanceof BigInt64Array || data instanceof BigUint64Array || data instanceof Uint32Array)) {
-    return Int32Array.from(data);
+function toGraphData(column: Tensor, feature: string, batch: Batch): TensorData<GraphDType> {
+  const { data, dtype } = column;
+  if (dtype === "bool" || data instanceof Float32Array || data instanceof Int32Array) {
+    return data as TensorData<GraphDType>;
   }
-  const narrow = new Int32Array(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const value = Number(data[i]);
-    if (value < -0x80000000 || value > 0x7fffffff) {
-      const row = Math.floor(i / Math.max(1, elementCount(column.shape.slice(1))));
-      throw new KdataError(
-        "shape",
-        `Cannot feed '${feature}': ${data[i]} is beyond int32 (sample ${batch.keys[row] ?? row})`,
-      );
-    }
-    narrow[i] = value;
+  if (data instanceof Float64Array) return narrow(new Float32Array(data), column, feature, batch);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    return narrow(Int32Array.from(data, Number), column, feature, batch);
   }
-  return narrow;
+  const integers = new Int32Array(data);
+  return data instanceof Uint32Array ? narrow(integers, column, feature, batch) : integers;
+}
+
+/** Refuses numbers that did not survive the conversion: integers that changed, finite numbers that became infinite. */
+function narrow<T extends Int32Array | Float32Array>(narrowed: T, column: Tensor, feature: string, batch: Batch): T {
+  for (let i = 0; i < narrowed.length; i++) {
+    const wide = Number(column.data[i]);
+    const kept = narrowed[i] as number;
+    if (narrowed instanceof Int32Array ? kept === wide : Number.isFinite(kept) === Number.isFinite(wide)) continue;
+    const row = Math.floor(i / Math.max(1, elementCount(column.shape.slice(1))));
+    const graphDType = narrowed instanceof Int32Array ? "int32" : "float32";
+    throw new KdataError(
+      "shape",
+      `Cannot feed '${feature}': ${column.data[i]} is beyond ${graphDType} (sample ${batch.keys[row] ?? row})`,
+    );
+  }
+  return narrowed;
 }
 
 function repeatLastRow(data: TensorData<GraphDType>, size: number, { shape, dtype }: FeedSpec): TensorData<GraphDType> {

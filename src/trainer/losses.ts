@@ -17,6 +17,8 @@ export interface Loss {
    * @throws {KdataError} `shape` when target and prediction do not fit each other.
    */
   build(target: Sym, prediction: Sym): Sym;
+  /** Counts the classes that targets number from 0 on, where that is what they are; the trainer refuses others. */
+  classes?(predictionShape: readonly number[]): number;
 }
 
 /** What {@link sparseCategoricalCrossentropy} takes as prediction. */
@@ -35,6 +37,7 @@ export interface CrossentropyOptions {
 export function sparseCategoricalCrossentropy({ fromLogits = false }: CrossentropyOptions = {}): Loss {
   return {
     name: "sparseCategoricalCrossentropy",
+    classes: (predictionShape) => predictionShape.at(-1) ?? 0,
     build(target, prediction) {
       const classes = prediction.shape.at(-1) ?? 0;
       const rightClass = ops.oneHot(sparseTarget("sparseCategoricalCrossentropy", target, prediction), classes);

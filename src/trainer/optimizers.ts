@@ -18,6 +18,8 @@ export interface Optimizer {
   readonly name: string;
   /** Scalars that the session keeps, with their initial values. */
   readonly scalars: Readonly<Record<string, number>>;
+  /** Those of the scalars that are settings: a trainer keeps its own when it loads what another one saved. */
+  readonly settings: readonly string[];
   /** Names of tensors that the session keeps for each parameter, in its shape, zero at first. */
   readonly slots: readonly string[];
   /** Computes the scalars of this step from those of the step before. One that stays may be left out. */
@@ -49,6 +51,7 @@ export function sgd({ learningRate = 0.01, momentum = 0, nesterov = false }: Sgd
   return {
     name: "sgd",
     scalars: { learningRate },
+    settings: ["learningRate"],
     slots: momentum === 0 ? [] : ["momentum"],
     advance: () => ({}),
     update({ parameter, gradient, slots, scalars }) {
@@ -89,6 +92,7 @@ export function adam(options: AdamOptions = {}): Optimizer {
   return {
     name: "adam",
     scalars: { learningRate, beta1Power: 1, beta2Power: 1 },
+    settings: ["learningRate"],
     slots: ["m", "v"],
     advance: (scalars) => ({
       beta1Power: ops.mul(named(scalars, "beta1Power"), beta1),

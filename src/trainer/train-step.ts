@@ -29,6 +29,13 @@ export interface Recipe {
 /** Names of the feeds that are not features. `weight` is 1 for a sample that counts and 0 for one that fills the batch. */
 export const feedNames = { input: "input", target: "target", weight: "weight" } as const;
 
+/** A plan of the model with its loss, and what the model predicts in it. */
+export interface SupervisedPlan {
+  readonly plan: Plan;
+  /** The batch axis included. */
+  readonly predictionShape: readonly number[];
+}
+
 /** Prefixes of the names under which a session keeps parameters and optimizer state. */
 export const statePrefix = { model: "model/", optimizer: "optimizer/" } as const;
 
@@ -38,7 +45,7 @@ export const statePrefix = { model: "model/", optimizer: "optimizer/" } as const
  * Outputs: `loss` (float32 scalar, the mean over the samples that count), `weight` (how many those are) and `metric/<name>`
  * (the sum over the samples that count).
  */
-export function planTraining(recipe: Recipe, input: FeedSpec, target: FeedSpec): Plan {
+export function planTraining(recipe: Recipe, input: FeedSpec, target: FeedSpec): SupervisedPlan {
   const traced = traceSupervised(recipe, input, target);
   const { graph, outputs } = traced;
   const state: Record<string, Sym> = { ...traced.state };
@@ -75,13 +82,15 @@ export function planTraining(recipe: Recipe, input: FeedSpec, target: FeedSpec):
     updates[`${statePrefix.model}${parameter.path}`] = result.parameter;
     for (const [slot, next] of Object.entries(result.slots)) updates[slotName(slot, parameter)] = next;
   });
-  return graph.plan({ name: "train", feeds: traced.feeds, state, updates, outputs });
+  const plan = graph.plan({ name: "train", feeds: traced.feeds, state, updates, outputs });
+  return { plan, predictionShape: traced.model.output.shape };
 }
 
 /** Plans an evaluation: the outputs of {@link planTraining} without any update. */
-export function planEvaluation(recipe: Recipe, input: FeedSpec, target: FeedSpec): Plan {
-  const { graph, feeds, state, outputs } = traceSupervised(recipe, input, target);
-  return graph.plan({ name: "evaluate", feeds, state, updates: {}, outputs });
+export function planEvaluation(recipe: Recipe, input: FeedSpec, target: FeedSpec): SupervisedPlan {
+  const { graph, model, feeds, state, outputs } = traceSupervised(recipe, input, target);
+  const plan = graph.plan({ name: "evaluate", feeds, state, updates: {}, outputs });
+  return { plan, predictionShape: model.output.shape };
 }
 
 /** Plans a prediction. Output: `prediction`, what the model returns. */
@@ -126,6 +135,11 @@ export function initialState(
     state.set(`${statePrefix.optimizer}${name}`, tensor("float32", [], Float32Array.of(value)));
   }
   return state;
+}
+
+/** Names the state that a trainer's own settings give: it is saved to be looked at, but not loaded. */
+export function settingNames(optimizer: Optimizer): readonly string[] {
+  return optimizer.settings.map((name) => `${statePrefix.optimizer}${name}`);
 }
 
 function slotName(slot: string, parameter: Parameter): string {

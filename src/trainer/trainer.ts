@@ -1,19 +1,21 @@
 // The training loop: a model, a loss and an optimizer, on any backend, over any source of batches.
 
+import { setImmediate } from "node:timers/promises";
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
+import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { elementCount, type Tensor } from "../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
 import type { Callback } from "./callbacks.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
 import { EpochMeter, runningMeans, type Sums } from "./epoch-meter.ts";
-import { feedSpec, feedTensor, weightTensor } from "./feeds.ts";
+import { checkClasses, feedSpec, feedTensor, weightTensor } from "./feeds.ts";
 import type { Layer } from "./layers.ts";
 import type { Loss } from "./losses.ts";
 import type { Metric } from "./metrics.ts";
 import type { Optimizer } from "./optimizers.ts";
-import type { Plan } from "./plan.ts";
 import { openBackend, resolveBackendName } from "./registry.ts";
+import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
 import {
   feedNames,
@@ -22,6 +24,7 @@ import {
   planEvaluation,
   planPrediction,
   planTraining,
+  settingNames,
   statePrefix,
   type FeedSpec,
   type Recipe,
@@ -63,6 +66,27 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
 }
 
+const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
+  optimizer: true,
+  loss: true,
+  metrics: true,
+  input: true,
+  target: true,
+  backend: true,
+  knobs: true,
+  seed: true,
+};
+
+const fitOptionNames: Readonly<Record<keyof FitOptions, true>> = {
+  epochs: true,
+  validation: true,
+  callbacks: true,
+  signal: true,
+};
+
+/** A backend may compute without ever giving way; after so long the event loop gets its turn, so that signals are heard. */
+const TURN_MS = 20;
+
 /** The numbers of each epoch in order, by name: `loss`, the metrics, `val_loss`, ... */
 export type History = Record<string, number[]>;
 
@@ -74,7 +98,15 @@ interface Compiled {
   readonly rows: number;
   readonly input: FeedSpec;
   readonly target: FeedSpec | undefined;
+  /** Where targets number classes: how many there are. */
+  readonly classes: number | undefined;
   readonly program: Program;
+}
+
+/** What was loaded before the first batch said what the model looks like. */
+interface PendingState {
+  readonly tensors: ReadonlyMap<string, HostTensor>;
+  readonly options: RestoreOptions;
 }
 
 /**
@@ -101,11 +133,20 @@ export class Trainer {
   #backend: Backend | undefined;
   #session: Session | undefined;
   #inputSpec: FeedSpec | undefined;
-  /** Weights that were loaded before the first batch said what the model looks like. */
-  #pending: Map<string, HostTensor> | undefined;
+  #pending: PendingState | undefined;
   #epoch = 0;
+  #isClosed = false;
+  #turnEnd = 0;
 
+  /**
+   * Keeps the recipe. The backend is opened at the first batch, or by {@link Trainer.backend}.
+   *
+   * @throws {KdataError} `usage` when there is no such option or backend.
+   * @throws {RangeError} when the seed is not a whole number from 0 on.
+   */
   constructor(model: Layer, options: TrainerOptions) {
+    checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
+    checkWhole("Cannot make trainer", "seed", options.seed ?? 0, 0);
     const { optimizer, loss, metrics = [] } = options;
     this.#recipe = { model, loss, metrics, optimizer };
     this.#input = options.input ?? "x";
@@ -131,10 +172,14 @@ export class Trainer {
    * Trains on every batch of `data`, `epochs` times.
    *
    * @returns one number an epoch for `loss`, each metric, and the same with the prefix `val_`.
-   * @throws {KdataError} `shape` when the data does not fit the model, `aborted` through `signal`, and what the data or the backend throws.
+   * @throws {KdataError} `shape` when the data does not fit the model, `usage` when there is no such option, `aborted` through
+   *   `signal`, and what the data or the backend throws.
+   * @throws {RangeError} when `epochs` is not a whole number from 1 on.
    */
   async fit(data: BatchSource, options: FitOptions = {}): Promise<History> {
-    const { epochs = 1, validation, callbacks = [] } = options;
+    checkOptionNames("Cannot fit", options, Object.keys(fitOptionNames));
+    const { epochs = 1, validation, callbacks = [], signal } = options;
+    checkWhole("Cannot fit", "epochs", epochs, 1);
     const history: History = {};
     const last = this.#epoch + epochs;
     for (const callback of callbacks) await callback.onTrainBegin?.({ epochs: last });
@@ -146,7 +191,7 @@ export class Trainer {
       const meter = await this.#trainEpoch(data, epoch, options);
       const values = meter.values();
       if (validation) {
-        const evaluated = await this.evaluate(validation);
+        const evaluated = await this.evaluate(validation, signal && { signal });
         for (const [name, value] of Object.entries(evaluated)) values[`val_${name}`] = value;
       }
       for (const [name, value] of Object.entries(values)) (history[name] ??= []).push(value);
@@ -160,14 +205,18 @@ export class Trainer {
   /**
    * Computes loss and metrics over every batch of `data` without training: exact means over its samples.
    *
-   * @throws {KdataError} `input` when there is no sample.
+   * @throws {KdataError} `input` when there is no sample, `aborted` through `signal`.
    */
-  async evaluate(data: BatchSource): Promise<Record<string, number>> {
+  async evaluate(
+    data: BatchSource,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<Record<string, number>> {
     const sums: Sums = { weight: 0, loss: 0, metrics: {} };
     for await (const batch of data) {
       const program = await this.#program("evaluate", batch);
       addOutputs(sums, await program.program.run(this.#feeds(batch, program)));
       batch.release();
+      await this.#giveTurn(signal);
     }
     if (sums.weight === 0) throw new KdataError("input", "Cannot evaluate: the data has no samples");
     return runningMeans(sums);
@@ -189,6 +238,7 @@ export class Trainer {
       rows += count;
       parts.push((prediction.data as Float32Array).slice(0, count * elementCount(rowShape)));
       batch.release();
+      await this.#giveTurn();
     }
     const joined = new Float32Array(rows * elementCount(rowShape));
     let at = 0;
@@ -223,15 +273,25 @@ export class Trainer {
   }
 
   /**
-   * Reads what `save` wrote. Before the first batch it replaces the initial weights.
+   * Reads what `save` wrote: weights, the optimizer's state, the number of epochs. The optimizer's settings, such as its
+   * learning rate, stay those of this trainer. Before the first batch it is kept to replace the initial weights then.
    *
-   * @throws {KdataError} `state` when a tensor is missing or has another shape than the model's.
+   * @throws {KdataError} `state` (here, or at the first batch) when a tensor is missing, too much, or has another shape than
+   *   the model's; the trainer is as before then.
    */
-  async load(path: string): Promise<void> {
+  async load(path: string, options: RestoreOptions = {}): Promise<void> {
+    checkOptionNames("Cannot load weights", options, ["weightsOnly"]);
+    this.#checkOpen();
     const { tensors, metadata } = readSafetensors(path);
-    this.#epoch = Number(metadata["epoch"] ?? 0);
-    if (this.#session) await this.#restore(tensors);
-    else this.#pending = tensors;
+    const epoch = Number(metadata["epoch"] ?? 0);
+    if (!Number.isSafeInteger(epoch) || epoch < 0) {
+      throw new KdataError("format", `Cannot load weights: '${metadata["epoch"]}' is no number of epochs`, {
+        at: { source: path },
+      });
+    }
+    if (this.#session) await this.#restore(this.#session, { tensors, options });
+    else this.#pending = { tensors, options };
+    this.#epoch = epoch;
   }
 
   /** Makes the model's forward pass with its present weights as a self-contained ONNX file: one input, one output `prediction`. */
@@ -247,8 +307,9 @@ export class Trainer {
     return this.#opened().explain();
   }
 
-  /** Frees the backend's memory. Calling it twice is harmless. */
+  /** Frees the backend's memory; the trainer cannot be used afterwards. Calling it twice is harmless. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const session = this.#session;
     this.#session = undefined;
     this.#programs.clear();
@@ -265,7 +326,6 @@ export class Trainer {
     const meter = new EpochMeter();
     meter.waiting();
     for await (const batch of data) {
-      if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
       meter.arrived();
       const compiled = await this.#program("train", batch);
       const outputs = await compiled.program.run(this.#feeds(batch, compiled));
@@ -274,11 +334,21 @@ export class Trainer {
       for (const callback of callbacks) {
         await callback.onTrainBatchEnd?.({ epoch, steps: data.stepsPerEpoch, ...step });
       }
+      await this.#giveTurn(signal);
       meter.waiting();
     }
     meter.finished();
-    if (meter.steps === 0) throw new KdataError("input", "Cannot train: the data has no batches");
+    if (meter.samples === 0) throw new KdataError("input", "Cannot train: the data has no samples");
     return meter;
+  }
+
+  /** Lets the event loop run when it has not for a while, then stops if that was asked. */
+  async #giveTurn(signal?: AbortSignal): Promise<void> {
+    if (performance.now() >= this.#turnEnd) {
+      await setImmediate();
+      this.#turnEnd = performance.now() + TURN_MS;
+    }
+    if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
   }
 
   /** Finds or compiles the program for a batch: one that takes exactly its rows, else the next larger one. */
@@ -290,27 +360,39 @@ export class Trainer {
     const input = feedSpec(batch, this.#input);
     const target = entry === "predict" ? undefined : feedSpec(batch, this.#target);
     const session = await this.#open(input);
-    const program = await session.compile(this.#plan(entry, input, target));
-    const compiled = { rows: batch.size, input, target, program };
+    const compiled = { rows: batch.size, input, target, ...(await this.#compile(session, entry, { input, target })) };
     this.#programs.set(entry, [...known, compiled]);
     return compiled;
   }
 
-  #plan(entry: Entry, input: FeedSpec, target: FeedSpec | undefined): Plan {
-    if (target === undefined) return planPrediction(this.#recipe.model, input);
-    return entry === "train" ? planTraining(this.#recipe, input, target) : planEvaluation(this.#recipe, input, target);
+  async #compile(
+    session: Session,
+    entry: Entry,
+    { input, target }: Pick<Compiled, "input" | "target">,
+  ): Promise<Pick<Compiled, "classes" | "program">> {
+    if (target === undefined) {
+      const program = await session.compile(planPrediction(this.#recipe.model, input));
+      return { classes: undefined, program };
+    }
+    const planned = (entry === "train" ? planTraining : planEvaluation)(this.#recipe, input, target);
+    const classes = this.#recipe.loss.classes?.(planned.predictionShape);
+    return { classes, program: await session.compile(planned.plan) };
   }
 
-  #feeds(batch: Batch, { rows, input, target }: Compiled): Map<string, HostTensor> {
+  #feeds(batch: Batch, { rows, input, target, classes }: Compiled): Map<string, HostTensor> {
     const feeds = new Map<string, HostTensor>([[feedNames.input, feedTensor(batch, this.#input, input)]]);
     if (target) {
-      feeds.set(feedNames.target, feedTensor(batch, this.#target, target));
+      const targets = feedTensor(batch, this.#target, target);
+      if (classes !== undefined) checkClasses(batch, this.#target, targets, classes);
+      feeds.set(feedNames.target, targets);
       feeds.set(feedNames.weight, weightTensor(batch, rows));
     }
     return feeds;
   }
 
+  /** Opens the session at the first batch. It becomes the trainer's only when what was loaded before fits it. */
   async #open(input: FeedSpec): Promise<Session> {
+    this.#checkOpen();
     if (this.#session) return this.#session;
     const { parameters } = inspectModel(this.#recipe.model, input);
     const state = initialState(
@@ -318,30 +400,31 @@ export class Trainer {
       this.#recipe.optimizer,
       this.#seed,
     );
-    this.#inputSpec = input;
     const backend = await this.backend();
-    this.#session = await backend.open(state, this.#knobs);
-    if (this.#pending) await this.#restore(this.#pending);
+    const session = await backend.open(state, this.#knobs);
+    try {
+      if (this.#pending) await this.#restore(session, this.#pending);
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
     this.#pending = undefined;
-    return this.#session;
+    this.#inputSpec = input;
+    this.#session = session;
+    return session;
   }
 
-  async #restore(tensors: ReadonlyMap<string, HostTensor>): Promise<void> {
-    const session = this.#opened();
-    for (const [name, { shape }] of await session.read()) {
-      const saved = tensors.get(name);
-      if (saved === undefined) throw new KdataError("state", `Cannot load weights: '${name}' is missing`);
-      if (saved.shape.join() !== shape.join()) {
-        throw new KdataError(
-          "state",
-          `Cannot load weights: '${name}' has the shape [${saved.shape.join(", ")}], the model wants [${shape.join(", ")}]`,
-        );
-      }
-    }
-    await session.write(tensors);
+  async #restore(session: Session, { tensors, options }: PendingState): Promise<void> {
+    const settings = settingNames(this.#recipe.optimizer);
+    await session.write(chooseRestored(tensors, await session.read(), settings, options));
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new TypeError("Cannot use the trainer: it is closed");
   }
 
   #opened(): Session {
+    this.#checkOpen();
     if (!this.#session) throw new TypeError("Cannot use the model's state: fit, evaluate or predict first");
     return this.#session;
   }

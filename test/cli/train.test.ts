@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/trainer/checkpoint.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+const main = join(root, "dist", "cli", "main.js");
 
 // Inside the package, so that the module finds `kdata` by its name as a user's project would.
 let folder: string;
@@ -60,7 +62,7 @@ interface Report {
 
 function kdata(args: readonly string[], env: Record<string, string> = {}) {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "KDATA_BACKEND"));
-  return spawnSync(process.execPath, [join(root, "dist", "cli", "main.js"), ...args], {
+  return spawnSync(process.execPath, [main, ...args], {
     encoding: "utf8",
     env: { ...inherited, NO_COLOR: "1", ...env },
   });
@@ -104,6 +106,39 @@ describe("kdata train", () => {
     expect(Object.keys(history)).toEqual(["loss", "accuracy", "val_loss", "val_accuracy"]);
   });
 
+  test("a folder for the run that cannot be made is said before anything is trained", () => {
+    const module = join(folder, "blobs.ts");
+    writeFileSync(module, blobs);
+    const { stderr, status } = kdata(["train", module, "--logdir", module]);
+    expect(stderr).toMatch(/error\[output\]: Cannot make a folder in .*blobs\.ts/);
+    expect(stderr).not.toMatch(/epoch/);
+    expect(status).toBe(1);
+  });
+
+  test.each(["onnx", "tfjs", "reference"])(
+    "^C stops %s in the middle, saves what there is and exits with 130",
+    async (backend) => {
+      const module = join(folder, "endless.ts");
+      writeFileSync(module, blobs.replace("step < 4", "step < 1e9"));
+      const child = spawn(process.execPath, [main, "train", module, "--backend", backend, "--logdir", logs], {
+        stdio: ["ignore", "ignore", "pipe"],
+        env: { ...process.env, NO_COLOR: "1" },
+      });
+      let stderr = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        // The banner says that training begins.
+        if (stderr === "") setTimeout(() => child.kill("SIGINT"), 300);
+        stderr += text;
+      });
+      const [exitCode] = (await once(child, "exit")) as [number | null];
+      expect(exitCode).toBe(130);
+      expect(stderr).toMatch(/^saved .*model\.safetensors/m);
+      expect(stderr).toMatch(/error\[aborted\]/);
+      const [run = ""] = readdirSync(logs);
+      expect(readSafetensors(join(logs, run, "model.safetensors")).tensors.size).toBeGreaterThan(0);
+    },
+  );
+
   test("an unknown backend is one line with the known ones, exit code 2", () => {
     const module = join(folder, "blobs.ts");
     writeFileSync(module, blobs);
@@ -124,6 +159,17 @@ describe("kdata train", () => {
     const half = kdata(["train", module]);
     expect(half.stderr).toMatch(/error\[usage\]: Cannot train .*half\.ts: it must export `settings`/);
     expect(half.status).toBe(2);
+
+    writeFileSync(
+      module,
+      blobs.replace(/export const data.*/, "export const data = () => { throw new RangeError('boom'); };"),
+    );
+    const throwing = kdata(["train", module]);
+    expect(throwing.stderr).toMatch(/error\[usage\]: Cannot open the data of .*half\.ts: boom\n/);
+    expect(throwing.status).toBe(2);
+
+    writeFileSync(module, blobs.replace(/export const data.*/, "export const data = () => undefined;"));
+    expect(kdata(["train", module]).stderr).toMatch(/its function must return \{ train, validation\? \}/);
 
     writeFileSync(module, "throw new TypeError('no data today');");
     const broken = kdata(["train", module]);

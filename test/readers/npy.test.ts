@@ -177,6 +177,13 @@ describe("a structured array", () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1 << 20);
   });
 
+  test("may have a name as long as a header", () => {
+    const name = "x".repeat(60_000);
+    expect(
+      Object.keys(open({ "a.npy": structured(`[('${name}', '|u1')]`, "(1,)", Uint8Array.of(1)) }).read(0).features),
+    ).toEqual([`a.${name}`]);
+  });
+
   test("is no tensor in an archive of members", () => {
     const bytes = structured("[('x', '|u1')]", "(1,)", Uint8Array.of(1));
     expect(errorOf(() => parseNpy(bytes, at))).toMatchObject({ code: "unsupported" });

@@ -114,6 +114,46 @@ test.each<[string, Buffer, Record<string, unknown>]>([
   await expect(readStream(webdataset, bytes, "x.tar", 1000)).rejects.toMatchObject(error);
 });
 
+test.each(["README", "x/README", "x.y/c", "__a", "long/".repeat(40) + "name"])(
+  "a file without an extension is never lost in silence: %s",
+  async (stray) => {
+    const pax = `path=${stray}\n`;
+    const bytes = archive(
+      ["a.cls", "1"],
+      ["p", `${pax.length + (pax.length > 95 ? 4 : 3)} ${pax}`, "x"],
+      ["b", "data"],
+      ["a.txt", "one"],
+      ["b.cls", "2"],
+    );
+    const error = {
+      code: "format",
+      reason: `Cannot read webdataset: "${stray}" has no extension, so it is of no sample`,
+      at: { source: "x.tar", record: 0, byte: 2 * BLOCK },
+      hint: expect.stringContaining('strayMembers: "skip"') as string,
+    };
+    expect(errorOf(() => readInOrder(webdataset, bytes, "x.tar"))).toMatchObject(error);
+    expect(errorOf(() => openBytes(webdataset, bytes, "x.tar").count())).toMatchObject(error);
+    await expect(readStream(webdataset, bytes, "x.tar", 1000)).rejects.toMatchObject(error);
+
+    const skip = { strayMembers: "skip" } as const;
+    const without = archive(["a.cls", "1"], ["a.txt", "one"], ["b.cls", "2"]);
+    const expected = readInOrder(webdataset, without, "x.tar");
+    expect(expected).toHaveLength(2);
+    expect(readInOrder(webdataset, bytes, "x.tar", skip)).toEqual(expected);
+    expect(readBackwards(webdataset, bytes, "x.tar", skip)).toEqual(expected);
+    expect(await readStream(webdataset, bytes, "x.tar", 1000, skip)).toEqual(expected);
+  },
+);
+
+test.each([".DS_Store", "._a.cls", "x.y/._a.cls", "./.hidden.txt", "__meta__", "__meta__/README"])(
+  "metadata by its name is passed over: %s",
+  (path) => {
+    const bytes = archive(["a.cls", "1"], [path, "metadata"], ["a.txt", "one"]);
+    const without = archive(["a.cls", "1"], ["a.txt", "one"]);
+    expect(readInOrder(webdataset, bytes, "x.tar")).toEqual(readInOrder(webdataset, without, "x.tar"));
+  },
+);
+
 test("sizes that are declared are held to the limits and to the file before they are believed", () => {
   const header = Buffer.alloc(BLOCK);
   writeTarMemberHeader(header, 0, "a.x", 8 ** 11 - 1);

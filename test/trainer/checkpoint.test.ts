@@ -55,6 +55,31 @@ describe("safetensors", () => {
     }
   });
 
+  test("hostile headers are typed errors that name the byte", () => {
+    const path = join(folder, "w.safetensors");
+    const f32 = (offsets: number[], shape = [1]): object => ({ dtype: "F32", shape, data_offsets: offsets });
+    for (const [header, data] of [
+      [null, 0],
+      [[], 0],
+      [{ a: null }, 0],
+      [{ __metadata__: null }, 0],
+      [{ __metadata__: { epoch: 3 } }, 0],
+      [{ a: f32([0, 4]) }, 5],
+      [{ a: f32([4, 8]) }, 8],
+      [{ a: f32([0, 4]), b: f32([0, 4]) }, 4],
+      [{ a: f32([0, 4], [2 ** 40]) }, 4],
+      [{ a: { ...f32([0, 4]), dtype: "F16" } }, 4],
+    ] as const) {
+      const json = Buffer.from(JSON.stringify(header));
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(json.length));
+      writeFileSync(path, Buffer.concat([length, json, Buffer.alloc(data)]));
+      expect(() => readSafetensors(path), JSON.stringify(header)).toThrow(
+        expect.objectContaining({ code: "format", at: { source: path, byte: expect.any(Number) as number } }),
+      );
+    }
+  });
+
   test("a write that fails leaves nothing behind", () => {
     expect(() => {
       writeSafetensors(join(folder, "missing", "w.safetensors"), weights);

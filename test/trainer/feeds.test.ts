@@ -56,6 +56,31 @@ describe("feedTensor()", () => {
   });
 });
 
+describe("feedTensor() across batches", () => {
+  test("refuses another dtype in the graph than the program's, half floats and float labels among them", () => {
+    const half = batch(2, { x: { dtype: "float16", shape: [2], data: Uint16Array.of(0xb800, 0x3c00) } });
+    expect(() => feedTensor(half, "x", { shape: [2], dtype: "float32" })).toThrow(/is float16 in batch 0, float32/);
+    const labels = batch(2, { y: { dtype: "float32", shape: [2], data: Float32Array.of(0.9, 1.9) } });
+    expect(() => feedTensor(labels, "y", { shape: [2], dtype: "int32" })).toThrow(/is float32 in batch 0, int32/);
+    const large = batch(1, { x: { dtype: "int64", shape: [1], data: BigInt64Array.of(1n) } });
+    expect(() => feedTensor(large, "x", { shape: [1], dtype: "float32" })).toThrow(/is int64 in batch 0, float32/);
+  });
+
+  test("takes float64 for float32, unless it would become infinite", () => {
+    const made = batch(2, { x: { dtype: "float64", shape: [2], data: Float64Array.of(0.1, Infinity) } });
+    expect([...feedTensor(made, "x", { shape: [2], dtype: "float32" }).data]).toEqual([Math.fround(0.1), Infinity]);
+    const huge = batch(2, { x: { dtype: "float64", shape: [2], data: Float64Array.of(0, 1e300) } });
+    expect(() => feedTensor(huge, "x", { shape: [2], dtype: "float32" })).toThrow(
+      /1e\+300 is beyond float32 \(sample sample-1\)/,
+    );
+  });
+
+  test("checks every unsigned 32-bit integer", () => {
+    const made = batch(2, { y: { dtype: "uint32", shape: [2], data: Uint32Array.of(7, 2 ** 31) } });
+    expect(() => feedTensor(made, "y", { shape: [2], dtype: "int32" })).toThrow(/2147483648 is beyond int32/);
+  });
+});
+
 test("weightTensor() weighs padding and filling nothing", () => {
   expect([...weightTensor(batch(3, {}, { padded: 1 }), 5).data]).toEqual([1, 1, 0, 0, 0]);
 });

@@ -98,8 +98,7 @@ describe("Trainer", () => {
   });
 
   test("save() and load() go on as if never stopped, optimizer state included", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "kdata-trainer-"));
-    try {
+    await withFolder(async (folder) => {
       const data = source(blobs(32, 8));
       await using whole = makeTrainer();
       const uninterrupted = await whole.fit(data, { epochs: 4 });
@@ -113,14 +112,11 @@ describe("Trainer", () => {
       const rest = await after.fit(data, { epochs: 2 });
       expect(after.epoch).toBe(4);
       expect(rest["loss"]).toEqual(uninterrupted["loss"]!.slice(2));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    });
   });
 
   test("load() refuses the weights of another model and names the tensor", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "kdata-trainer-"));
-    try {
+    await withFolder(async (folder) => {
       const path = join(folder, "w.safetensors");
       await using small = makeTrainer();
       await small.fit(source(blobs(8, 8)));
@@ -134,9 +130,113 @@ describe("Trainer", () => {
       await expect(other.fit(source(blobs(8, 8)))).rejects.toThrow(
         /'model\/dense\/kernel' has the shape \[2, 8\], the model wants \[2, 9\]/,
       );
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    });
+  });
+
+  test("load() keeps this trainer's own learning rate", async () => {
+    await withFolder(async (folder) => {
+      const path = join(folder, "w.safetensors");
+      await using first = makeTrainer();
+      await first.fit(source(blobs(16, 8)));
+      await first.save(path);
+      await using frozen = makeTrainer({ optimizer: optimizers.adam({ learningRate: 0 }) });
+      await frozen.load(path);
+      await frozen.fit(source(blobs(16, 8)));
+      expect(await frozen.weights()).toEqual(await first.weights());
+    });
+  });
+
+  test("load() into another optimizer is refused, and takes the weights alone when asked to", async () => {
+    await withFolder(async (folder) => {
+      const path = join(folder, "w.safetensors");
+      await using first = makeTrainer();
+      await first.fit(source(blobs(16, 8)));
+      await first.save(path);
+      const expected = await first.evaluate(source(blobs(16, 8)));
+
+      await using other = makeTrainer({ optimizer: optimizers.sgd() });
+      await other.evaluate(source(blobs(16, 8)));
+      await expect(other.load(path)).rejects.toMatchObject({
+        code: "state",
+        hint: expect.stringMatching("weightsOnly") as string,
+      });
+      expect(other.epoch).toBe(0);
+      await other.load(path, { weightsOnly: true });
+      expect(await other.evaluate(source(blobs(16, 8)))).toEqual(expected);
+    });
+  });
+
+  test("a load that failed is not forgotten: the trainer never goes on with random weights", async () => {
+    await withFolder(async (folder) => {
+      const path = join(folder, "w.safetensors");
+      await using first = makeTrainer();
+      await first.fit(source(blobs(8, 8)));
+      await first.save(path);
+      await using wider = new Trainer(layers.sequential([layers.dense(9), layers.dense(2)]), {
+        backend: "reference",
+        optimizer: optimizers.adam(),
+        loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
+      });
+      await wider.load(path);
+      await expect(wider.evaluate(source(blobs(8, 8)))).rejects.toMatchObject({ code: "state" });
+      await expect(wider.evaluate(source(blobs(8, 8)))).rejects.toMatchObject({ code: "state" });
+    });
+  });
+
+  test("a closed trainer refuses to go on", async () => {
+    const trainer = makeTrainer();
+    await trainer.fit(source(blobs(8, 8)));
+    await trainer.close();
+    await expect(trainer.evaluate(source(blobs(8, 8)))).rejects.toThrow(/closed/);
+    await expect(trainer.weights()).rejects.toThrow(/closed/);
+  });
+
+  test("a label outside the classes stops before the step and names the sample", async () => {
+    await using trainer = makeTrainer();
+    const [good] = blobs(4, 4);
+    const labels = { dtype: "int32", shape: [4], data: Int32Array.of(0, 1, 2, 0) } as const;
+    const bad = batch(4, { ...good!.features, y: labels });
+    await expect(trainer.fit(source([bad]))).rejects.toThrow(
+      /2 is not one of the model's 2 classes, 0 to 1 \(sample sample-2\)/,
+    );
+  });
+
+  test("misspelt options and impossible numbers are refused", async () => {
+    expect(() => makeTrainer({ metrcis: [] } as object)).toThrow(
+      expect.objectContaining({ hint: "did you mean 'metrics'?" }),
+    );
+    expect(() => makeTrainer({ seed: -1 })).toThrow(RangeError);
+    await using trainer = makeTrainer();
+    await expect(trainer.fit(source(blobs(8, 8)), { epoch: 3 } as object)).rejects.toThrow(/no option 'epoch'/);
+    await expect(trainer.fit(source(blobs(8, 8)), { epochs: 1.5 })).rejects.toThrow(RangeError);
+  });
+
+  test("timers and signals are heard while a backend computes without ever giving way", async () => {
+    await using trainer = makeTrainer();
+    const controller = new AbortController();
+    const timer = setTimeout(() => {
+      controller.abort();
+    }, 30);
+    const endless = Array.from({ length: 100_000 }, () => blobs(8, 8)[0]!);
+    const fit = trainer.fit(source(endless), { signal: controller.signal });
+    await expect(fit).rejects.toMatchObject({ code: "aborted" });
+    clearTimeout(timer);
+  });
+
+  test("an abort during the validation is not taken for success", async () => {
+    await using trainer = makeTrainer();
+    const controller = new AbortController();
+    const validation = {
+      async *[Symbol.asyncIterator]() {
+        await Promise.resolve();
+        for (const made of blobs(32, 8)) {
+          controller.abort();
+          yield made;
+        }
+      },
+    };
+    const fit = trainer.fit(source(blobs(8, 8)), { validation, signal: controller.signal });
+    await expect(fit).rejects.toMatchObject({ code: "aborted" });
   });
 
   test("an aborted signal stops after the running step", async () => {
@@ -176,3 +276,12 @@ describe("Trainer", () => {
     expect(() => makeTrainer({ backend: "onxx" })).toThrow(/unknown backend 'onxx'.*did you mean onnx/);
   });
 });
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "kdata-trainer-"));
+  try {
+    await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

@@ -346,7 +346,8 @@ async function trainingLosses(backend: Backend): Promise<number[]> {
   );
   const session = await backend.open(state);
   try {
-    const program = await session.compile(planTraining(recipe, input, { shape: [batch], dtype: "int32" }));
+    const { plan } = planTraining(recipe, input, { shape: [batch], dtype: "int32" });
+    const program = await session.compile(plan);
     const feeds = new Map([
       ["input", random("samples", [batch, width], 1)],
       ["target", int32(Array.from({ length: batch }, (_, row) => (row * 7) % classes))],
