@@ -48,7 +48,7 @@ module.exports = {
       from: {
         path: "^src/",
         pathNot:
-          "^src/(readers/(source-file|patterns)|writers/|convert/|trainer/(checkpoint|backends/)|loaders/entry|cli/)",
+          "^src/(readers/(source-file|patterns|class-folders)|writers/|convert/|trainer/(checkpoint|backends/)|loaders/entry|cli/)",
       },
       to: { dependencyTypes: ["core"], path: "^(node:)?fs" },
     },

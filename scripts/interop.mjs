@@ -1,4 +1,4 @@
-// Runs test/interop against the real TensorFlow, webdataset and numpy, in a virtual environment of its own.
+// Runs test/interop against the real TensorFlow, webdataset, numpy and safetensors, in a virtual environment of its own.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -5,7 +5,7 @@ import type { WrittenShard } from "../writers/format.ts";
 
 /** What a conversion is asked to do. */
 export interface ConvertOptions {
-  /** The format to write: `tfrecord`, `webdataset`, `npy`. */
+  /** The name of the format to write: `tfrecord`. */
   readonly to: string;
   /** The directory to write to. It is made if there is none. */
   readonly output: string;

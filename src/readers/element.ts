@@ -1,6 +1,7 @@
 // What an array's elements are and how they lie in its bytes, shared by the array formats: numbers, opaque bytes, and text
-// in fixed fields of UTF-32.
+// in fixed fields of UTF-32 or UTF-8.
 
+import { isUtf8 } from "node:buffer";
 import type { KdataError } from "../core/errors.ts";
 import type { Feature } from "../core/sample.ts";
 import { bytesPerElement, elementCount, viewElements, type DType, type Tensor } from "../core/tensor.ts";
@@ -9,10 +10,15 @@ import { bytesPerElement, elementCount, viewElements, type DType, type Tensor } 
 const CODE_POINT_BYTES = 4;
 const MAX_CODE_POINT = 0x10ffff;
 
-/** One element of an array. `byteLength` counts the bytes of one: of the whole text in UTF-32 for strings. */
+/** One element of an array. `byteLength` counts the bytes of one: of the whole text for strings. */
 export type ArrayElement =
   | { readonly kind: "tensor"; readonly dtype: DType; readonly byteLength: number; readonly bigEndian: boolean }
-  | { readonly kind: "string"; readonly byteLength: number; readonly bigEndian: boolean }
+  | {
+      readonly kind: "string";
+      readonly encoding: "utf-8" | "utf-32";
+      readonly byteLength: number;
+      readonly bigEndian: boolean;
+    }
   | { readonly kind: "bytes"; readonly byteLength: number };
 
 /** Makes the element of a tensor. */
@@ -24,7 +30,7 @@ export function tensorElement(dtype: DType, bigEndian: boolean): ArrayElement {
 export function toNativeOrder(element: ArrayElement, bytes: Uint8Array): void {
   if (element.kind === "bytes" || !element.bigEndian || element.byteLength === 1) return;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const wordBytes = element.kind === "string" ? CODE_POINT_BYTES : element.byteLength;
+  const wordBytes = element.kind === "tensor" ? element.byteLength : CODE_POINT_BYTES;
   if (wordBytes === 2) buffer.swap16();
   else if (wordBytes === 4) buffer.swap32();
   else if (wordBytes === 8) buffer.swap64();
@@ -48,7 +54,7 @@ export function viewTensor(dtype: DType, shape: readonly number[], bytes: Uint8A
  * Turns the elements of one row, in native byte order, into a feature: numbers into a tensor of `shape`, which like bytes
  * views the memory; one text into a string, without the NULs at its end, as numpy reads it.
  *
- * @throws {KdataError} what `fail` makes, when a bool is neither 0 nor 1 or a code point is not a Unicode character.
+ * @throws {KdataError} what `fail` makes, when a bool is neither 0 nor 1 or text is not of Unicode characters.
  */
 export function featureOf(
   element: ArrayElement,
@@ -57,7 +63,8 @@ export function featureOf(
   fail: ElementFail,
 ): Feature {
   if (element.kind === "bytes") return bytes;
-  if (element.kind === "string") return decodeUtf32(bytes, fail);
+  if (element.kind === "string")
+    return element.encoding === "utf-8" ? decodeText(bytes, fail) : decodeUtf32(bytes, fail);
   return viewTensor(element.dtype, shape, bytes, fail);
 }
 
@@ -81,4 +88,12 @@ function decodeUtf32(bytes: Uint8Array, fail: ElementFail): string {
     text += String.fromCodePoint(point);
   }
   return text;
+}
+
+function decodeText(bytes: Uint8Array, fail: ElementFail): string {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, end);
+  if (!isUtf8(text)) throw fail("a string is not UTF-8", 0);
+  return text.toString("utf8");
 }

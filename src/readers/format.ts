@@ -205,8 +205,16 @@ export interface Format {
   readonly decoding?: readonly (keyof DecodeOptions)[];
   /** Says which files together are one shard. Without it every file is a shard of its own. */
   group?(paths: readonly string[]): ShardFiles[];
-  /** Opens one shard over its files, in the order of {@link ShardFiles.paths}. Takes ownership: `close()` closes the sources. */
-  open(files: readonly SeekableSource[], options?: ReadOptions): ShardReader;
+  /**
+   * Says whether a directory as a whole is one shard of this format, and which files in it are the shard's. Such a shard may have
+   * more files than can be open: each is opened for a read and closed again.
+   */
+  fromDirectory?(directory: string): ShardFiles | undefined;
+  /**
+   * Opens one shard over its files, in the order of {@link ShardFiles.paths}. Takes ownership: `close()` closes the sources.
+   * `name` is {@link ShardFiles.name}, for formats whose shards are directories.
+   */
+  open(files: readonly SeekableSource[], options?: ReadOptions, name?: string): ShardReader;
   /** Reads a source that cannot seek. A format that needs to seek leaves it out. Samples are views as in {@link ShardReader}. */
   stream?(source: StreamSource, options?: ReadOptions): AsyncIterable<Sample>;
   /** The forms of an index that other tools read for this format. */

@@ -3,16 +3,18 @@
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import { csv, tsv } from "./csv.ts";
+import { folder } from "./folder.ts";
 import type { Format } from "./format.ts";
 import { idx } from "./idx.ts";
 import { jsonl } from "./jsonl.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
+import { safetensors } from "./safetensors.ts";
 import { tfrecord } from "./tfrecord.ts";
 import { webdataset } from "./webdataset.ts";
 
 /** Every format that can be read. */
-export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, idx, jsonl, csv, tsv];
+export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, safetensors, idx, folder, jsonl, csv, tsv];
 
 /**
  * Finds a format that can be read by its name.

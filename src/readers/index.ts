@@ -22,6 +22,7 @@ export type {
   ShardReader,
   StrayMembers,
 } from "./format.ts";
+export { folder } from "./folder.ts";
 export { formatByName, formats } from "./formats.ts";
 export { idx } from "./idx.ts";
 export { jsonl } from "./jsonl.ts";
@@ -29,6 +30,7 @@ export { defaultLimits } from "./limits.ts";
 export { npy } from "./npy.ts";
 export { npz } from "./npz.ts";
 export { findDataset, openShard, openStream, type Dataset } from "./open.ts";
+export { safetensors } from "./safetensors.ts";
 export { FileSource } from "./source-file.ts";
 export { MemorySource } from "./source-memory.ts";
 export { streamSource } from "./source-stream.ts";

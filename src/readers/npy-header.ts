@@ -1,21 +1,21 @@
 // The header of an NPY file, read and written: magic, version, length, and a Python dictionary literal with the keys descr,
 // fortran_order and shape. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
-import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
-import type { DType } from "../core/tensor.ts";
+import { KdataError, type Position } from "../core/errors.ts";
+import { elementCount, type DType } from "../core/tensor.ts";
 import { tensorElement, type ArrayElement } from "./element.ts";
 import type { Limits } from "./format.ts";
+import { LiteralCursor, MAX_RANK, type Descr, type DescrField, type Fail } from "./npy-literal.ts";
+import { axesOf, type StridedAxis } from "./row-layout.ts";
 
 /** `\x93NUMPY`. */
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const;
 /** The magic, two bytes of version, and a length of two bytes (version 1) or four (versions 2 and 3). */
 const MAX_PREAMBLE_BYTES = 12;
-/** numpy's own bound since 2.0. */
-const MAX_RANK = 64;
-/** The longest strings of a header that is accepted name a type: `<M8[generic]`. */
-const MAX_STRING_BYTES = 64;
 /** Data begins at a multiple of this, so that it can be mapped into memory. */
 const ALIGNMENT = 64;
+/** From this version on headers are UTF-8 instead of Latin-1. */
+const UTF8_VERSION = 3;
 /** numpy leaves room for a first axis of this many digits, so that a file can grow in place. */
 const GROWTH_DIGITS = 21;
 
@@ -34,6 +34,11 @@ const descrs: Readonly<Partial<Record<DType, string>>> = {
   float32: "f4",
   float64: "f8",
 };
+/** Complex numbers are pairs of floats: their last axis is (real, imaginary). */
+const pairs: ReadonlyMap<string, DType> = new Map([
+  ["c8", "float32"],
+  ["c16", "float64"],
+]);
 const dtypesByDescr: ReadonlyMap<string, DType> = new Map(
   Object.entries(descrs).map(([dtype, descr]) => [descr, dtype as DType]),
 );
@@ -41,16 +46,33 @@ const dtypesByDescr: ReadonlyMap<string, DType> = new Map(
 /** numpy's types that are refused, by their letter, with the reason. */
 const refusals: ReadonlyMap<string, string> = new Map([
   ["O", "holds Python objects as pickles, which are programs; kdata never runs them"],
-  ["c", "holds complex numbers, which no dtype of kdata can"],
-  ["S", "holds strings of type S, which do not say how they are encoded or where they end"],
-  ["a", "holds strings of type S, which do not say how they are encoded or where they end"],
   ["M", "holds dates, which no dtype of kdata can"],
   ["m", "holds time spans, which no dtype of kdata can"],
 ]);
 
-/** What an NPY header says. */
-export interface NpyHeader {
+/** What an element of an array is: one element, or of complex numbers two. */
+export interface NpyType {
   readonly element: ArrayElement;
+  /** Axes inside of one element: `[2]` for complex numbers, otherwise none. */
+  readonly innerShape: readonly number[];
+}
+
+/** A field of a structure, fields of inner structures included. */
+export interface NpyField extends NpyType {
+  /** Names of outer structures come before, with dots. */
+  readonly name: string;
+  /** Where it begins in the structure, in bytes. */
+  readonly offset: number;
+  /** Axes of the structures around it, the outermost first. */
+  readonly outerAxes: readonly StridedAxis[];
+  /** Of its own sub-array. */
+  readonly shape: readonly number[];
+}
+
+/** What an NPY header says. */
+export interface NpyHeader extends NpyType {
+  /** The fields of a structured array, without padding; its elements are then opaque bytes. */
+  readonly fields: readonly NpyField[] | undefined;
   /** Whether the first axis varies fastest. */
   readonly fortranOrder: boolean;
   readonly shape: readonly number[];
@@ -94,18 +116,31 @@ export function npyHeaderSize(preamble: Uint8Array, limits: Pick<Limits, "header
  * Parses a whole header of the size that {@link npyHeaderSize} gave. `at.byte` is where it begins.
  *
  * @throws {KdataError} `format` when it is not numpy's dictionary literal with exactly its three keys, `unsupported` for
- *   arrays of pickled objects, structures, complex numbers and other types that no feature can hold, `limit` when a row has
- *   more elements than can be counted.
+ *   arrays of pickled objects, dates, long doubles and other types that no feature can hold, `limit` when a row has more
+ *   elements than can be counted.
  */
 export function parseNpyHeader(header: Uint8Array, at: Position): NpyHeader {
   const fail = failAt(at);
-  const values = parseDictionary(new LiteralCursor(header, preambleSize(header[MAGIC.length] ?? 1), fail));
+  const major = header[MAGIC.length] ?? 1;
+  const encoding = major < UTF8_VERSION ? "latin1" : "utf-8";
+  const values = parseDictionary(new LiteralCursor(header, preambleSize(major), encoding, fail));
   const { descr, fortranOrder, shape } = values;
   if (descr === undefined || fortranOrder === undefined || shape === undefined) {
     throw fail("format", "the header lacks descr, fortran_order or shape", MAGIC.length);
   }
   checkShape(shape, fail);
-  return { element: parseDescr(descr, fail), fortranOrder, shape, byteLength: header.length };
+  const rest = { fortranOrder, shape, byteLength: header.length };
+  if (typeof descr === "string") return { ...parseType(descr, fail), fields: undefined, ...rest };
+  const fields: NpyField[] = [];
+  const byteLength = descrBytes(descr, fail);
+  layOut(descr, { path: "", offset: 0, outerAxes: [] }, fields, fail);
+  if (fields.length === 0) throw fail("unsupported", "the array has a structured type without fields", MAGIC.length);
+  return { element: { kind: "bytes", byteLength }, innerShape: [], fields, ...rest };
+}
+
+/** Says how many bytes one element takes, both parts of complex numbers included. */
+export function itemBytes({ element, innerShape }: NpyType): number {
+  return element.byteLength * elementCount(innerShape);
 }
 
 /** Names numpy's little-endian description of a dtype: `<f4`; `undefined` for bfloat16, which numpy does not have. */
@@ -137,9 +172,6 @@ export function formatNpyHeader(type: DType | `|V${string}` | `<U${string}`, sha
   return header;
 }
 
-/** Makes an error at a byte of the header. */
-type Fail = (code: ErrorCode, reason: string, byte: number) => KdataError;
-
 function failAt(at: Position): Fail {
   const start = at.byte ?? 0;
   return (code, reason, byte) =>
@@ -151,7 +183,7 @@ function preambleSize(majorVersion: number): number {
 }
 
 interface HeaderValues {
-  descr?: string;
+  descr?: Descr;
   fortranOrder?: boolean;
   shape?: readonly number[];
 }
@@ -176,112 +208,6 @@ function parseDictionary(cursor: LiteralCursor): HeaderValues {
   return values;
 }
 
-/** Reads the part of Python's literals that numpy writes, old numpy on Python 2 included. All of it is ASCII. */
-class LiteralCursor {
-  readonly #bytes: Uint8Array;
-  readonly #fail: Fail;
-  #position: number;
-
-  constructor(bytes: Uint8Array, position: number, fail: Fail) {
-    this.#bytes = bytes;
-    this.#position = position;
-    this.#fail = fail;
-  }
-
-  fail(reason: string, code: ErrorCode = "format"): KdataError {
-    return this.#fail(code, reason, this.#position);
-  }
-
-  /** Passes over white space, and over `text` if it comes next. */
-  take(text: string): boolean {
-    this.#skipSpace();
-    for (let i = 0; i < text.length; i++) {
-      if (this.#bytes[this.#position + i] !== text.charCodeAt(i)) return false;
-    }
-    this.#position += text.length;
-    return true;
-  }
-
-  expect(text: string): void {
-    if (!this.take(text)) throw this.fail(`the header has no ${text} where it must`);
-  }
-
-  expectEnd(): void {
-    this.#skipSpace();
-    if (this.#position < this.#bytes.length) throw this.fail("something follows the dictionary of the header");
-  }
-
-  /** A string in either quotes, without escapes: none of numpy's needs any. */
-  string(): string {
-    const quote = this.take("'") ? 0x27 : 0x22;
-    if (quote === 0x22) this.expect('"');
-    const end = this.#bytes.indexOf(quote, this.#position);
-    const content = this.#bytes.subarray(this.#position, Math.min(end, this.#position + MAX_STRING_BYTES + 1));
-    if (
-      end < 0 ||
-      content.length > MAX_STRING_BYTES ||
-      content.some((byte) => byte < 0x20 || byte > 0x7e || byte === 0x5c)
-    ) {
-      throw this.fail("the header has a string that is not plain text in quotes");
-    }
-    this.#position = end + 1;
-    return String.fromCharCode(...content);
-  }
-
-  descr(): string {
-    if (this.take("[") || this.take("(")) {
-      throw this.fail("the array has a structured type, which no feature can hold", "unsupported");
-    }
-    return this.string();
-  }
-
-  boolean(): boolean {
-    if (this.take("True")) return true;
-    if (this.take("False")) return false;
-    throw this.fail("fortran_order is neither True nor False");
-  }
-
-  /** A tuple of sizes: `()`, `(3,)`, `(3, 4)`. */
-  sizes(): readonly number[] {
-    const sizes: number[] = [];
-    this.expect("(");
-    while (!this.take(")")) {
-      sizes.push(this.#size());
-      if (sizes.length > MAX_RANK) throw this.fail(`the shape has more than ${MAX_RANK} axes`);
-      if (this.take(",")) continue;
-      this.expect(")");
-      if (sizes.length === 1) throw this.fail("the shape is not a tuple");
-      break;
-    }
-    return sizes;
-  }
-
-  #size(): number {
-    this.#skipSpace();
-    const start = this.#position;
-    while (isDigit(this.#bytes[this.#position])) this.#position++;
-    const digits = String.fromCharCode(...this.#bytes.subarray(start, Math.min(this.#position, start + 20)));
-    const size = Number(digits);
-    if (digits === "" || (digits.startsWith("0") && digits !== "0")) throw this.fail("an axis of the shape is no size");
-    if (!Number.isSafeInteger(size)) throw this.fail(`an axis of the shape has the size ${digits}`, "limit");
-    // numpy on Python 2 marked some sizes as long integers.
-    if (this.#bytes[this.#position] === 0x4c) this.#position++;
-    return size;
-  }
-
-  #skipSpace(): void {
-    while (isSpace(this.#bytes[this.#position])) this.#position++;
-  }
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d;
-}
-
 /** A row without limits could have more elements than there are numbers, even in an array of no rows. */
 function checkShape(shape: readonly number[], fail: Fail): void {
   let elements = 1;
@@ -293,18 +219,56 @@ function checkShape(shape: readonly number[], fail: Fail): void {
   }
 }
 
-function parseDescr(descr: string, fail: Fail): ArrayElement {
+function parseType(descr: string, fail: Fail): NpyType {
   const [, order = "", letter = "", digits = ""] =
     /^([<>|])([A-Za-z])(0|[1-9][0-9]{0,9})?(?:\[[A-Za-z0-9]*\])?$/.exec(descr) ?? [];
-  const dtype = dtypesByDescr.get(letter + digits);
+  const pair = order === "|" ? undefined : pairs.get(letter + digits);
+  const dtype = dtypesByDescr.get(letter + digits) ?? pair;
   const bigEndian = order === ">";
-  if (dtype !== undefined && (order !== "|" || digits === "1")) return tensorElement(dtype, bigEndian);
-  if (letter === "V" && digits !== "") return { kind: "bytes", byteLength: Number(digits) };
-  if (letter === "U" && digits !== "" && order !== "|") {
-    return { kind: "string", byteLength: Number(digits) * 4, bigEndian };
+  const innerShape = pair === undefined ? [] : [2];
+  if (dtype !== undefined && (order !== "|" || digits === "1")) {
+    return { element: tensorElement(dtype, bigEndian), innerShape };
   }
-  const refusal =
-    letter === "f" && Number(digits) > 8 ? "holds long doubles, which no dtype of kdata can" : refusals.get(letter);
+  // numpy takes the NULs at the end of S for padding, which not all are: all bytes are kept.
+  if ((letter === "V" || letter === "S") && digits !== "") {
+    return { element: { kind: "bytes", byteLength: Number(digits) }, innerShape };
+  }
+  if (letter === "U" && digits !== "" && order !== "|") {
+    return { element: { kind: "string", encoding: "utf-32", byteLength: Number(digits) * 4, bigEndian }, innerShape };
+  }
+  const isLong = (letter === "f" && Number(digits) > 8) || (letter === "c" && Number(digits) > 16);
+  const refusal = isLong ? "holds long doubles, which no dtype of kdata can" : refusals.get(letter);
   if (refusal !== undefined) throw fail("unsupported", `the array (type ${descr}) ${refusal}`, MAGIC.length);
   throw fail("format", `the type ${JSON.stringify(descr)} is none of numpy's`, MAGIC.length);
+}
+
+/** Where a structure lies in the outermost one. */
+interface Place extends Pick<NpyField, "offset" | "outerAxes"> {
+  /** The names of the structures around it, each with a dot. */
+  readonly path: string;
+}
+
+/** Places the fields of a structure one after another, as the header lists them. */
+function layOut(structure: readonly DescrField[], place: Place, fields: NpyField[], fail: Fail): void {
+  let { offset } = place;
+  for (const { name, descr, shape } of structure) {
+    const isPadding = name === "" && typeof descr === "string" && descr.startsWith("|V");
+    if (name === "" && !isPadding) throw fail("format", "a field has no name", MAGIC.length);
+    const path = place.path + name;
+    if (typeof descr !== "string") {
+      const outerAxes = [...place.outerAxes, ...axesOf(shape, descrBytes(descr, fail))];
+      layOut(descr, { path: `${path}.`, offset, outerAxes }, fields, fail);
+    } else if (!isPadding) {
+      fields.push({ ...parseType(descr, fail), name: path, offset, outerAxes: place.outerAxes, shape });
+    }
+    offset += elementCount(shape) * descrBytes(descr, fail);
+  }
+}
+
+/** Says how many bytes a type takes. */
+function descrBytes(descr: Descr, fail: Fail): number {
+  if (typeof descr === "string") return itemBytes(parseType(descr, fail));
+  const bytes = descr.reduce((sum, field) => sum + elementCount(field.shape) * descrBytes(field.descr, fail), 0);
+  if (!Number.isSafeInteger(bytes)) throw fail("limit", "a structure is larger than can be counted", MAGIC.length);
+  return bytes;
 }

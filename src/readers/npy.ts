@@ -8,7 +8,8 @@ import { toRowMajor } from "./fortran-order.ts";
 import type { Format, Limits } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import { groupArrays, placeArray } from "./npy-names.ts";
-import { isNpy, npyHeaderSize, parseNpyHeader, type NpyHeader } from "./npy-header.ts";
+import { isNpy, itemBytes, npyHeaderSize, parseNpyHeader, type NpyHeader } from "./npy-header.ts";
+import { RecordBlock, axesOf } from "./row-layout.ts";
 import { openRows, type RowColumn } from "./rows.ts";
 import { MemorySource } from "./source-memory.ts";
 import type { SeekableSource } from "./source.ts";
@@ -19,10 +20,11 @@ const PREAMBLE_BYTES = 12;
 /**
  * Sets of NPY arrays with equal first axes, one file a feature; the rows are the samples.
  *
- * Numbers of both byte orders become tensors, `|V<n>` bytes, `<U<n>` strings; an array `__key__` of strings holds the keys.
+ * Numbers of both byte orders become tensors, complex ones with a last axis (real, imaginary), `|V<n>` and `|S<n>` bytes, `<U<n>`
+ * strings; an array `__key__` of strings holds the keys. Each field of a structured array is a feature `<array>.<field>`.
  * Which files are one shard and what feature each holds is read from the names: `train.x.npy` and `train.y.npy`, or
  * `x-00000.npy` and `y-00000.npy`, or `x.npy` and `y.npy`. Column-major arrays are brought into row-major order in memory.
- * Pickled objects, structures, complex numbers, dates and long doubles are refused.
+ * Pickled objects, dates and long doubles are refused.
  */
 export const npy: Format = {
   name: "npy",
@@ -32,9 +34,10 @@ export const npy: Format = {
   group: groupArrays,
   open(files, options) {
     const limits = resolveLimits(options?.limits);
-    const columns = files.map((source) => npyColumn(placeArray(source.name).feature, wholeFile(source), limits));
+    const columns = files.flatMap((source) => npyColumns(placeArray(source.name).feature, wholeFile(source), limits));
     const name = groupArrays(files.map((source) => source.name))[0]?.name ?? "";
-    return openRows({ format: "npy", name, columns, sources: files }, limits);
+    const lengthHint = "Name the arrays that belong together with commas: x.npy,y.npy";
+    return openRows({ format: "npy", name, columns, lengthHint, sources: files }, limits);
   },
 };
 
@@ -52,7 +55,7 @@ export interface NpyBytes {
  * The tensor views `bytes` where they are row-major, in native byte order and aligned, otherwise it is a copy. `at.byte` is
  * where the file begins.
  *
- * @throws {KdataError} as {@link npyColumn} does; also `unsupported` for arrays of strings or opaque bytes.
+ * @throws {KdataError} as {@link npyColumns} does; also `unsupported` for arrays of strings or opaque bytes.
  */
 export function parseNpy(bytes: Uint8Array, at: Position): Tensor {
   const header = readHeader(
@@ -63,44 +66,71 @@ export function parseNpy(bytes: Uint8Array, at: Position): Tensor {
   );
   const { element, shape } = header;
   if (element.kind !== "tensor") {
-    const what = element.kind === "string" ? "strings" : "opaque bytes";
+    const what = header.fields ? "structures" : element.kind === "string" ? "strings" : "opaque bytes";
     throw new KdataError("unsupported", `Cannot read npy: an array of ${what} is no tensor`, { at });
   }
   const data = nativeRowMajor(bytes.subarray(header.byteLength), header);
-  return viewTensor(element.dtype, shape, data, (reason, byte) => {
+  return viewTensor(element.dtype, [...shape, ...header.innerShape], data, (reason, byte) => {
     const position = { ...at, byte: (at.byte ?? 0) + header.byteLength + byte };
     return new KdataError("format", `Cannot read npy: ${reason}`, { at: position });
   });
 }
 
 /**
- * Reads the header of an array whose rows are samples.
+ * Reads the header of an array whose rows are samples: one column, or of a structured array one for each field.
  *
  * @throws {KdataError} what the header's parser throws; `truncated` when there are fewer bytes than the shape says, `format`
  *   when there are more, `unsupported` for an array without axes, `limit` when a column-major array is larger than
- *   `limits.inflatedBytes`, as it is brought into row-major order in memory.
+ *   `limits.inflatedBytes`, as it is brought into row-major order in memory, or a structure than `limits.recordBytes`.
  */
-export function npyColumn(name: string, file: NpyBytes, limits: Limits): RowColumn {
-  const { source, start, end } = file;
+export function npyColumns(name: string, file: NpyBytes, limits: Limits): RowColumn[] {
+  const { source, start } = file;
   const at = { source: source.name, byte: start };
   const header = readHeader(source, file, limits, at);
-  const { element, shape } = header;
-  const [count, ...rowShape] = shape;
+  const { element, innerShape, fields } = header;
+  const [count, ...rowShape] = header.shape;
   if (count === undefined) {
     const reason = `Cannot read npy: the array of feature "${name}" has no axes, so it has no rows`;
-    throw new KdataError("unsupported", reason, { at });
+    throw new KdataError("unsupported", reason, { at, hint: "Save it with one axis: numpy.atleast_1d(array)." });
   }
-  const column = { name, element, shape: rowShape, count };
+  const rows = { ...rowMajorBytes(file, header, limits), count };
+  if (!fields) return [{ ...rows, name, element, shape: [...rowShape, ...innerShape] }];
+  const recordBytes = elementCount(rowShape) * element.byteLength;
+  if (recordBytes > limits.recordBytes) {
+    const reason = `a row of ${recordBytes} bytes exceeds the limit of ${limits.recordBytes}`;
+    throw new KdataError("limit", `Cannot read npy: ${reason}`, { at });
+  }
+  const records = new RecordBlock(rows.source, rows.start, recordBytes);
+  const rowAxes = axesOf(rowShape, element.byteLength);
+  return fields.map(({ name: field, element: type, innerShape: inner, offset, outerAxes, shape }) => {
+    const axes = [...rowAxes, ...outerAxes];
+    const fieldShape = [...axes.map((axis) => axis.count), ...shape, ...inner];
+    return {
+      ...rows,
+      name: `${name}.${field}`,
+      element: type,
+      shape: fieldShape,
+      layout: { recordBytes, records, offset, axes },
+    };
+  });
+}
+
+/** Where the rows lie, or a copy of them in row-major order. */
+function rowMajorBytes(
+  { source, start, end }: NpyBytes,
+  header: NpyHeader,
+  limits: Limits,
+): Pick<RowColumn, "source" | "start" | "stored"> {
   const dataStart = start + header.byteLength;
-  if (isRowMajor(header)) return { ...column, source, start: dataStart, stored: true };
+  if (isRowMajor(header)) return { source, start: dataStart, stored: true };
   if (end - dataStart > limits.inflatedBytes) {
     const reason = `the column-major array of ${end - dataStart} bytes exceeds the limit of ${limits.inflatedBytes}`;
-    throw new KdataError("limit", `Cannot read npy: ${reason}`, { at });
+    throw new KdataError("limit", `Cannot read npy: ${reason}`, { at: { source: source.name, byte: start } });
   }
   const data = new Uint8Array(end - dataStart);
   readExactly(source, data, dataStart);
-  const rows = new MemorySource(source.name, toRowMajor(data, shape, element.byteLength));
-  return { ...column, source: rows, start: 0, stored: false };
+  const rows = new MemorySource(source.name, toRowMajor(data, header.shape, itemBytes(header)));
+  return { source: rows, start: 0, stored: false };
 }
 
 function wholeFile(source: SeekableSource): NpyBytes {
@@ -131,8 +161,9 @@ function readHeader(
   return header;
 }
 
-function checkSize({ byteLength, element, shape }: NpyHeader, size: number, at: Position): void {
-  const expected = byteLength + elementCount(shape) * element.byteLength;
+function checkSize(header: NpyHeader, size: number, at: Position): void {
+  const { byteLength, shape } = header;
+  const expected = byteLength + elementCount(shape) * itemBytes(header);
   if (expected === size) return;
   const declared = `the shape (${shape.join(", ")}) says that the file has ${expected} bytes, it has ${size}`;
   const position = { ...at, byte: (at.byte ?? 0) + Math.min(expected, size) };
@@ -157,7 +188,7 @@ function nativeRowMajor(data: Uint8Array, header: NpyHeader): Uint8Array {
   const isView = isRowMajor(header) && data.byteOffset % element.byteLength === 0;
   const isSwapped = element.kind !== "bytes" && element.bigEndian;
   if (isView && !isSwapped) return data;
-  const copy = isRowMajor(header) ? new Uint8Array(data) : toRowMajor(data, header.shape, element.byteLength);
+  const copy = isRowMajor(header) ? new Uint8Array(data) : toRowMajor(data, header.shape, itemBytes(header));
   toNativeOrder(element, copy);
   return copy;
 }

@@ -4,7 +4,7 @@
 import { KdataError } from "../core/errors.ts";
 import type { Format, Limits } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
-import { npyColumn, type NpyBytes } from "./npy.ts";
+import { npyColumns, type NpyBytes } from "./npy.ts";
 import { openRows, type RowColumn } from "./rows.ts";
 import { MemorySource } from "./source-memory.ts";
 import type { SeekableSource } from "./source.ts";
@@ -28,7 +28,7 @@ export const npz: Format = {
     const limits = resolveLimits(options?.limits);
     const members = readZipMembers(source, limits);
     holdToLimit(source, members, limits);
-    const columns = members.map((member) => memberColumn(source, member, limits));
+    const columns = members.flatMap((member) => memberColumns(source, member, limits));
     return openRows({ format: "npz", name: source.name, columns, sources: [source] }, limits);
   },
 };
@@ -47,13 +47,19 @@ function holdToLimit(source: SeekableSource, members: readonly ZipMember[], limi
   }
 }
 
-function memberColumn(source: SeekableSource, member: ZipMember, limits: Limits): RowColumn {
+function memberColumns(source: SeekableSource, member: ZipMember, limits: Limits): RowColumn[] {
+  if (isFolder(member)) return [];
   if (!member.name.endsWith(SUFFIX)) {
     throw new KdataError("unsupported", `Cannot read npz: member ${member.name} is no NPY file`, {
       at: { source: source.name, byte: member.start },
     });
   }
-  return npyColumn(member.name.slice(0, -SUFFIX.length), memberBytes(source, member), limits);
+  return npyColumns(member.name.slice(0, -SUFFIX.length), memberBytes(source, member), limits);
+}
+
+/** What other tools than numpy's add for the folders that members are in. */
+function isFolder({ name, size }: ZipMember): boolean {
+  return name.endsWith("/") && size === 0;
 }
 
 /** The bytes of a member where they lie, or inflated: then messages name archive and member, and count inflated bytes. */

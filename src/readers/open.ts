@@ -6,8 +6,9 @@ import { compressionOf, inflateHead, inflateSource, type Compression } from "./c
 import type { DecodeOptions, Format, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
 import { formatByName, formats } from "./formats.ts";
 import { resolveLimits } from "./limits.ts";
-import { expandSpec, type FoundFiles } from "./patterns.ts";
+import { expandSpec, isBareDirectory, type FoundFiles } from "./patterns.ts";
 import { findSidecar } from "./sidecar.ts";
+import { OnDemandFileSource } from "./source-file-on-demand.ts";
 import { FileSource } from "./source-file.ts";
 import { inflateStream } from "./source-inflate.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
@@ -24,7 +25,7 @@ export interface Dataset {
 /**
  * Finds the shards that a spec names, and their format by the content of the first file that is not empty.
  *
- * A spec is a path, a directory, a glob, a brace range `train-{000..063}.tar`, or several of them; a comma joins files into
+ * A spec is a path, a directory (of shards, or one that is a shard as a whole), a glob, a brace range `train-{000..063}.tar`, or several of them; a comma joins files into
  * one shard: `x.npy,y.npy`.
  *
  * @throws {KdataError} `input` when a file is missing, `format` when the content is of no known format, `usage` when
@@ -36,7 +37,12 @@ export async function findDataset(
 ): Promise<Dataset> {
   const given = options.format === undefined ? undefined : formatByName(options.format);
   const candidates = given ? [given] : formats;
-  const found = await expandSpec(spec, (file) => candidates.some((format) => hasExtension(format, file)));
+  function isDataFile(file: string): boolean {
+    return candidates.some((format) => hasExtension(format, file));
+  }
+  const whole = wholeDirectories(typeof spec === "string" ? [spec] : spec, candidates, isDataFile);
+  if (whole) return whole;
+  const found = await expandSpec(spec, isDataFile);
   const format = given ?? detectFiles(found.flatMap(({ paths }) => paths));
   return { format, shards: groupShards(format, found) };
 }
@@ -58,13 +64,17 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
   let index = options.index;
   try {
     for (const path of shard.paths) {
+      if (format.fromDirectory) {
+        sources.push(new OnDemandFileSource(path));
+        continue;
+      }
       const file = new FileSource(path);
       sources.push(file);
       if (shard.paths.length === 1) index ??= () => indexBeside(format, file, options);
       const compression = compressionOfFile(readHead(file));
       if (compression) sources[sources.length - 1] = inflateSource(file, compression, limits);
     }
-    return format.open(sources, index === undefined ? options : { ...options, index });
+    return format.open(sources, index === undefined ? options : { ...options, index }, shard.name);
   } catch (error) {
     for (const source of sources) source.close();
     throw error;
@@ -116,6 +126,30 @@ function indexBeside(format: Format, file: FileSource, { onIgnoredIndex }: ReadO
 /** Says whether a file is compressed with gzip or zlib, so that it is inflated before it is read. */
 export function isCompressedFile(source: SeekableSource): boolean {
   return compressionOfFile(readHead(source)) !== undefined;
+}
+
+/** Directories without data files of their own that a format takes as one shard each; `undefined` when there are none. */
+function wholeDirectories(
+  patterns: readonly string[],
+  candidates: readonly Format[],
+  isDataFile: (file: string) => boolean,
+): Dataset | undefined {
+  const shards = new Map<Format, ShardFiles[]>();
+  for (const pattern of patterns) {
+    if (!isBareDirectory(pattern, isDataFile)) continue;
+    for (const format of candidates) {
+      const shard = format.fromDirectory?.(pattern);
+      if (!shard) continue;
+      shards.set(format, [...(shards.get(format) ?? []), shard]);
+      break;
+    }
+  }
+  const [first] = shards;
+  if (!first) return undefined;
+  const [format, found] = first;
+  if (found.length === patterns.length) return { format, shards: found };
+  const reason = `Cannot find input: some inputs are a ${format.title}, others are not`;
+  throw new KdataError("usage", reason, { at: { source: patterns.join(" ") } });
 }
 
 function hasExtension(format: Format, path: string): boolean {

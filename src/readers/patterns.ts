@@ -45,6 +45,15 @@ export async function expandSpec(
   return found;
 }
 
+/**
+ * Says whether a path is a directory that holds none of the files that `isDataFile` accepts by their names.
+ *
+ * @throws {KdataError} `input` when the directory cannot be read.
+ */
+export function isBareDirectory(path: string, isDataFile: (file: string) => boolean): boolean {
+  return isDirectory(path) && !readDirectory(path).some((file) => !file.startsWith(".") && isDataFile(file));
+}
+
 /** Splits where a comma is neither in braces nor in brackets. */
 function splitAtCommas(pattern: string): string[] {
   const parts: string[] = [];

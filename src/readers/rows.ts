@@ -7,6 +7,7 @@ import { elementCount } from "../core/tensor.ts";
 import { featureOf, toNativeOrder, type ArrayElement, type ElementFail } from "./element.ts";
 import { faultOr } from "./fault.ts";
 import type { Fault, Limits, ShardReader } from "./format.ts";
+import { gatherRow, type RowLayout } from "./row-layout.ts";
 import type { SeekableSource } from "./source.ts";
 
 /** The column that holds keys instead of a feature. */
@@ -28,6 +29,8 @@ export interface RowColumn {
   readonly start: number;
   /** Whether the file has the rows like this too, so that positions in `source` belong into messages. */
   readonly stored: boolean;
+  /** Where each row lies in a record that it shares with other columns; without it rows lie one after another. */
+  readonly layout?: RowLayout;
 }
 
 /** Columns that are one shard. */
@@ -37,6 +40,8 @@ export interface RowShard {
   /** The name of the shard. */
   readonly name: string;
   readonly columns: readonly RowColumn[];
+  /** What to do when the columns differ in length. */
+  readonly lengthHint?: string;
   /** Closed with the reader. */
   readonly sources: readonly SeekableSource[];
 }
@@ -164,29 +169,47 @@ class ColumnReader {
 
   /** Reads rows from `row` on; the whole column where it fits into a block. */
   #fill(row: number, aheadBytes: number): void {
-    const { count, element, source, start } = this.#column;
-    const whole = count * this.#rowBytes <= BLOCK_BYTES;
+    const { count, element, source, start, layout } = this.#column;
+    const storedBytes = layout?.recordBytes ?? this.#rowBytes;
+    const whole = count * storedBytes <= BLOCK_BYTES;
     const first = whole ? 0 : row;
-    const end = whole ? count : Math.min(count, row + Math.max(1, Math.floor(aheadBytes / this.#rowBytes)));
+    const end = whole ? count : Math.min(count, row + Math.max(1, Math.floor(aheadBytes / storedBytes)));
     const length = (end - first) * this.#rowBytes;
     if (length > this.#block.length) this.#block = new Uint8Array(length);
     const rows = this.#block.subarray(0, length);
     // Until the read has gone well, there are no rows.
     this.#end = this.#first;
-    if (source.read(rows, start + first * this.#rowBytes) < length) {
-      throw new KdataError("truncated", `${this.#what}: the file became shorter while it was read`, {
-        at: this.#at(row),
-      });
-    }
+    if (layout) this.#gather(rows, first, end, layout);
+    else if (source.read(rows, start + first * this.#rowBytes) < length) throw this.#shorter(row);
     toNativeOrder(element, rows);
     this.#first = first;
     this.#end = end;
   }
 
+  /** Takes this column's part of each record. */
+  #gather(rows: Uint8Array, first: number, end: number, layout: RowLayout): void {
+    const records = layout.records.read(first, end);
+    if (!records) throw this.#shorter(first);
+    const { recordBytes } = layout;
+    for (let i = 0; i < end - first; i++) {
+      const record = records.subarray(i * recordBytes, (i + 1) * recordBytes);
+      gatherRow(rows.subarray(i * this.#rowBytes, (i + 1) * this.#rowBytes), record, layout);
+    }
+  }
+
+  #shorter(row: number): KdataError {
+    const reason = `${this.#what}: the file became shorter while it was read`;
+    return new KdataError("truncated", reason, { at: this.#at(row) });
+  }
+
   #at(row: number, byte = 0): Position {
-    const { source, start, stored } = this.#column;
+    const { source, start, stored, layout } = this.#column;
     const at = { source: source.name, record: row };
-    return stored ? { ...at, byte: start + row * this.#rowBytes + byte } : at;
+    if (!stored) return at;
+    if (!layout) return { ...at, byte: start + row * this.#rowBytes + byte };
+    // Of a row in several parts, where the first one begins.
+    const inside = layout.offset + (layout.axes.length === 0 ? byte : 0);
+    return { ...at, byte: start + row * layout.recordBytes + inside };
   }
 }
 
@@ -194,7 +217,7 @@ function bytesOfRow({ element, shape }: RowColumn): number {
   return element.byteLength * elementCount(shape);
 }
 
-function commonCount({ format, name, columns }: RowShard): number {
+function commonCount({ format, name, columns, lengthHint }: RowShard): number {
   const [first] = columns;
   const names = new Set<string>();
   for (const column of columns) {
@@ -207,7 +230,7 @@ function commonCount({ format, name, columns }: RowShard): number {
       const lengths = `"${first.name}" has ${first.count} rows, "${column.name}" has ${column.count}`;
       throw new KdataError("shape", `Cannot read ${format}: arrays of one shard differ in length: ${lengths}`, {
         at: { source: name },
-        hint: "Name the arrays that belong together with commas: x.npy,y.npy",
+        ...(lengthHint === undefined ? {} : { hint: lengthHint }),
       });
     }
   }

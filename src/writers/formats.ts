@@ -6,6 +6,8 @@ import { writableCsv, writableTsv } from "./csv.ts";
 import type { WritableFormat } from "./format.ts";
 import { writableJsonl } from "./jsonl.ts";
 import { writableNpy } from "./npy.ts";
+import { writableNpz } from "./npz.ts";
+import { writableSafetensors } from "./safetensors.ts";
 import { writableTfrecord } from "./tfrecord.ts";
 import { writableWebdataset } from "./webdataset.ts";
 
@@ -14,6 +16,8 @@ export const writableFormats: readonly WritableFormat[] = [
   writableTfrecord,
   writableWebdataset,
   writableNpy,
+  writableNpz,
+  writableSafetensors,
   writableJsonl,
   writableCsv,
   writableTsv,

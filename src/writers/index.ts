@@ -5,6 +5,8 @@ export type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 export { writableFormatByName, writableFormats } from "./formats.ts";
 export { writableJsonl } from "./jsonl.ts";
 export { writableNpy } from "./npy.ts";
+export { writableNpz } from "./npz.ts";
+export { writableSafetensors } from "./safetensors.ts";
 export { ShardedWriter, type Splitting } from "./sharded.ts";
 export type { ByteSink } from "./sink.ts";
 export { writableTfrecord } from "./tfrecord.ts";

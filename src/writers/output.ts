@@ -98,6 +98,21 @@ export class PartialFile implements ByteSink {
   }
 
   /**
+   * Adds all bytes of another file; `onBlock` sees them, block by block.
+   *
+   * @throws {KdataError} `output` when the disk refuses.
+   */
+  appendFile(file: PartialFile, onBlock?: (block: Uint8Array) => void): void {
+    const block = new Uint8Array(Math.min(BUFFER_BYTES, file.bytes));
+    for (let position = 0; position < file.bytes; position += block.length) {
+      const part = block.subarray(0, Math.min(block.length, file.bytes - position));
+      file.read(part, position);
+      onBlock?.(part);
+      this.append(part);
+    }
+  }
+
+  /**
    * Replaces bytes that were appended earlier.
    *
    * @throws {RangeError} when the range was not appended yet.

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.ts";
+import { writableFormats } from "../../src/writers/index.ts";
 import { fixture, kdata } from "./run-kdata.ts";
 
 test("--version prints the version of package.json", async () => {
@@ -62,8 +63,9 @@ test.each([
 test("a format that is not known is refused with the nearest name", async () => {
   const { code, stderr } = await kdata(["convert", fixture("tfrecord/rows.tfrecord"), "--to", "tfrecrod", "-o", "out"]);
   expect(code).toBe(2);
+  const names = writableFormats.map(({ name }) => name).join(", ");
   expect(stderr).toBe(
-    'kdata: error[usage]: Cannot write format "tfrecrod": the formats are tfrecord, webdataset, npy, jsonl, csv, tsv\nhint: Did you mean tfrecord?\n',
+    `kdata: error[usage]: Cannot write format "tfrecrod": the formats are ${names}\nhint: Did you mean tfrecord?\n`,
   );
 });
 

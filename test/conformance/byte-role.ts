@@ -16,18 +16,24 @@ export function byteRole(format: Format, bytes: Uint8Array): (byte: number) => B
 const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> = {
   npy: npyRole,
   idx: idxRole,
+  safetensors: safetensorsRole,
+  folder: () => () => "unprotected",
   webdataset: tarRole,
   jsonl: jsonlRole,
   csv: (bytes) => delimitedRole(bytes, ","),
   tsv: (bytes) => delimitedRole(bytes, "\t"),
 };
 
-/** The elements, and whether they are little-endian (<) or big-endian (>), which differ in one bit. */
+/** The elements, whether they are little-endian (<) or big-endian (>), which differ in one bit, and the names of fields. */
 function npyRole(bytes: Uint8Array): (byte: number) => ByteRole {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const dataStart = bytes[6] === 1 ? 10 + view.getUint16(8, true) : 12 + view.getUint32(8, true);
-  const order = /[<>][a-zA-Z][0-9]/.exec(Buffer.from(bytes).toString("latin1"))?.index;
-  return (byte) => (byte >= dataStart || byte === order ? "unprotected" : "protected");
+  const header = Buffer.from(bytes.subarray(0, dataStart)).toString("latin1");
+  const free = new Set(Array.from(header.matchAll(/(?<=['"])[<>](?=[a-zA-Z][0-9])/g), ({ index }) => index));
+  for (const { index, 0: name } of header.matchAll(/(?<=\(|\(\('[^']*', )(?:'[^']*'|"[^"]*")(?=\)?, )/g)) {
+    for (let i = 1; i < name.length - 1; i++) free.add(index + i);
+  }
+  return (byte) => (byte >= dataStart || free.has(byte) ? "unprotected" : "protected");
 }
 
 /** The elements, and the type where another one has elements of the same size. */
@@ -35,6 +41,18 @@ function idxRole(bytes: Uint8Array): (byte: number) => ByteRole {
   if (bytes[0] !== 0) return () => "protected"; // gzip
   const dataStart = 4 + 4 * bytes[3]!;
   return (byte) => (byte >= dataStart || byte === 2 ? "unprotected" : "protected");
+}
+
+/** The elements, the names of tensors, and the metadata. */
+function safetensorsRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  const dataStart = 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const header = Buffer.from(bytes.subarray(0, dataStart)).toString("latin1");
+  const free = new Set<number>();
+  for (const { index, 0: part } of header.matchAll(/"(?:[^"\\]|\\.)*"(?=:\{)|(?<="__metadata__":)\{[^}]*\}/g)) {
+    if (part === '"__metadata__"') continue;
+    for (let i = 1; i < part.length - 1; i++) free.add(index + i);
+  }
+  return (byte) => (byte >= dataStart || free.has(byte) ? "unprotected" : "protected");
 }
 
 /** The contents of members, those of pax headers and long names included: only headers have a sum. */

@@ -35,18 +35,22 @@ const refusals: Readonly<Record<string, RegExp>> = {
       .map(({ source }) => source)
       .join("|"),
   ),
+  npy: rowRefusals("NPY"),
+  npz: rowRefusals("NPY"),
+  safetensors: rowRefusals("safetensors"),
   csv: delimitedRefusals,
   tsv: delimitedRefusals,
   jsonl: /a reserved name|JSON text cannot hold/,
-  npy: new RegExp(
-    [
-      /NPY has no array|without features|cannot be named so|is missing|is not in sample|, but .* in sample/,
-      /ends in NUL|half a surrogate pair/,
-    ]
-      .map(({ source }) => source)
-      .join("|"),
-  ),
 };
+
+/** Why a format whose samples are rows of arrays may refuse one. */
+function rowRefusals(title: string): RegExp {
+  const reasons = [
+    `${title} has no array|without features|cannot be named so|is missing|is not in sample|, but .* in sample`,
+    "ends in NUL|half a surrogate pair",
+  ];
+  return new RegExp(reasons.join("|"));
+}
 
 const root = mkdtempSync(join(tmpdir(), "kdata-round-trip-"));
 let runs = 0;

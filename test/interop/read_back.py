@@ -1,4 +1,4 @@
-"""Reads what kdata wrote with TensorFlow, webdataset, tarfile and numpy, and prints what they see as JSON.
+"""Reads what kdata wrote with TensorFlow, webdataset, tarfile, numpy and safetensors, and prints what they see as JSON.
 
 usage: read_back.py MNIST_IMAGES MNIST_LABELS DIRECTORY
 """
@@ -7,8 +7,11 @@ import json
 import sys
 import tarfile
 import warnings
+import zipfile
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 import tensorflow as tf
 import webdataset as wds
 
@@ -80,12 +83,26 @@ def webdataset_samples(path):
     return described
 
 
+def npz_arrays(path):
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def tensors_and_metadata(path):
+    with safetensors.safe_open(path, "numpy") as file:
+        return file.metadata(), {name: describe_array(file.get_tensor(name)) for name in file.keys()}
+
+
 def main(images_path, labels_path, directory):
     images, labels = idx(images_path), idx(labels_path)
     tf_images, tf_labels = mnist_from_tfrecord(f"{directory}/t10k.tfrecord")
     wds_images, wds_labels, wds_keys = mnist_from_webdataset(f"{directory}/t10k.tar")
     np_images = np.load(f"{directory}/t10k.image.npy", allow_pickle=False)
     np_labels = np.load(f"{directory}/t10k.label.npy", allow_pickle=False)
+    np_archive = npz_arrays(f"{directory}/t10k.npz")
+    tensors = safetensors.numpy.load_file(f"{directory}/t10k.safetensors")
+    with zipfile.ZipFile(f"{directory}/t10k.npz") as archive:
+        damaged = archive.testzip()
     with tarfile.open(f"{directory}/t10k.tar") as tar:
         members = tar.getmembers()
     result = {
@@ -95,6 +112,13 @@ def main(images_path, labels_path, directory):
         "tarfile": [len(members), members[0].name, all(member.isfile() for member in members)],
         "numpy": bool(np.array_equal(np_images, images) and np.array_equal(np_labels, labels)),
         "numpy_dtypes": [np_images.dtype.str, np_labels.dtype.str],
+        "npz": bool(np.array_equal(np_archive["image"], images) and np.array_equal(np_archive["label"], labels)),
+        "npz_dtypes": [np_archive["image"].dtype.str, np_archive["label"].dtype.str],
+        "zipfile": damaged,
+        "safetensors": bool(np.array_equal(tensors["image"], images) and np.array_equal(tensors["label"], labels)),
+        "plain": safetensors.numpy.save(safetensors.numpy.load_file(f"{directory}/plain.safetensors")).hex(),
+        "tensors": tensors_and_metadata(f"{directory}/rows.safetensors"),
+        "members": {name: describe_array(array) for name, array in npz_arrays(f"{directory}/rows.npz").items()},
         "examples": examples(f"{directory}/exotic.tfrecord"),
         "samples": webdataset_samples(f"{directory}/exotic.tar"),
         "arrays": {

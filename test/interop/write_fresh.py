@@ -1,4 +1,4 @@
-"""Writes new data with TensorFlow, webdataset and numpy, from a seed, and prints what was written as JSON.
+"""Writes new data with TensorFlow, webdataset, numpy and safetensors, from a seed, and prints what was written as JSON.
 
 usage: write_fresh.py DIRECTORY SEED
 """
@@ -7,6 +7,7 @@ import json
 import sys
 
 import numpy as np
+import safetensors.numpy
 import tensorflow as tf
 import webdataset as wds
 
@@ -75,6 +76,10 @@ def write_npy(directory, rng):
     for name, array in arrays.items():
         np.save(f"{directory}/fresh.{name}.npy", array)
     little = {name: arrays[name].astype(arrays[name].dtype.newbyteorder("<")) for name in ["x", "big_endian", "fortran"]}
+    np.savez(f"{directory}/fresh.npz", **arrays)
+    np.savez_compressed(f"{directory}/deflated.npz", **arrays)
+    contiguous = {name: np.ascontiguousarray(array) for name, array in little.items()}
+    safetensors.numpy.save_file(contiguous, f"{directory}/fresh.safetensors")
     numbers = {name: [np.ascontiguousarray(row).tobytes().hex() for row in array] for name, array in little.items()}
     return {**numbers, "text": arrays["text"].tolist()}
 

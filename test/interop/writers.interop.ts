@@ -1,7 +1,7 @@
-// What kdata writes is read by TensorFlow, webdataset, tarfile, GNU tar and numpy, and what they write afresh by kdata.
+// What kdata writes is read by TensorFlow, webdataset, tarfile, GNU tar, numpy and safetensors, and what they write afresh by kdata.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -33,10 +33,12 @@ interface Seen {
 describe("the reference tools read what kdata writes", () => {
   let seen: Seen;
   beforeAll(async () => {
-    for (const to of ["tfrecord", "webdataset", "npy"]) await convert(join(mnist, "t10k-*"), { to, output: directory });
+    for (const to of ["tfrecord", "webdataset", "npy", "npz", "safetensors"])
+      await convert(join(mnist, "t10k-*"), { to, output: directory });
     write("tfrecord", "exotic", [exotic, sampleOf("exotic/1", { label: tensor("uint8", [], Uint8Array.of(7)) })]);
     write("webdataset", "exotic", [exoticMembers]);
-    write("npy", "rows", rows);
+    for (const format of ["npy", "npz", "safetensors"]) write(format, "rows", rows);
+    write("safetensors", "plain", plainRows);
     seen = JSON.parse(
       execFileSync(
         python,
@@ -108,8 +110,31 @@ describe("the reference tools read what kdata writes", () => {
     ]);
   });
 
-  it("numpy sees half floats, booleans, 64-bit integers, strings, opaque bytes and keys", () => {
-    expect(seen["arrays"]).toEqual({
+  it("numpy and zipfile read the MNIST archive, and safetensors the MNIST tensors", () => {
+    expect([seen["npz"], seen["npz_dtypes"], seen["zipfile"]]).toEqual([true, ["|u1", "|u1"], null]);
+    expect(seen["safetensors"]).toBe(true);
+  });
+
+  it("safetensors writes the same bytes for the same tensors", () => {
+    expect(seen["plain"]).toBe(readFileSync(join(directory, "plain.safetensors"), "hex"));
+  });
+
+  it("safetensors sees bytes and strings as U8, and what they are in the metadata", () => {
+    expect(seen["tensors"]).toEqual([
+      { kdata: '{"__key__":"string","name":"string","raw":"bytes"}' },
+      {
+        half: { dtype: "<f2", shape: [2, 2], bytes: "003c00c0003c00c0" },
+        flag: { dtype: "|b1", shape: [2], bytes: "0001" },
+        big: { dtype: "<u8", shape: [2, 1], bytes: "ffffffffffffffff".repeat(2) },
+        name: { dtype: "|u1", shape: [2, 4], bytes: hex("V\0\0\0图A") },
+        raw: { dtype: "|u1", shape: [2, 3], bytes: "000102000102" },
+        __key__: { dtype: "|u1", shape: [2, 6], bytes: hex("first\0second") },
+      },
+    ]);
+  });
+
+  it.each(["arrays", "members"])("numpy sees half floats, booleans, strings, opaque bytes and keys as %s", (where) => {
+    expect(seen[where]).toEqual({
       half: { dtype: "<f2", shape: [2, 2], bytes: "003c00c0003c00c0" },
       flag: { dtype: "|b1", shape: [2], bytes: "0001" },
       big: { dtype: "<u8", shape: [2, 1], bytes: "ffffffffffffffff".repeat(2) },
@@ -172,6 +197,27 @@ describe("kdata reads what the reference tools write", () => {
     expect(await samplesOf([join(directory, "fresh.tar")])).toEqual(expected);
   });
 
+  it("archives of numpy, stored and deflated, and tensors of safetensors", async () => {
+    const [stored, deflated, tensors] = await Promise.all(
+      ["fresh.npz", "deflated.npz", "fresh.safetensors"].map((file) => samplesOf([join(directory, file)])),
+    );
+    const numbers = (record: number) => {
+      const [x, bigEndian, fortran] = [fresh.npy.x, fresh.npy.big_endian, fresh.npy.fortran].map((rowsOf) =>
+        bytesOfHex(rowsOf[record]!),
+      );
+      return {
+        x: tensor("float64", [2, 3], new Float64Array(x!.buffer)),
+        big_endian: tensor("int32", [], new Int32Array(bigEndian!.buffer)),
+        fortran: tensor("float32", [4], new Float32Array(fortran!.buffer)),
+      };
+    };
+    const records = fresh.npy.text.map((text, record) => ({ ...numbers(record), text }));
+    const named = (stem: string) => records.map((features, record) => plain(sampleOf(`${stem}/${record}`, features)));
+    expect(stored).toEqual(named("fresh"));
+    expect(deflated).toEqual(named("deflated"));
+    expect(tensors).toEqual(fresh.npy.text.map((_, record) => plain(sampleOf(`fresh/${record}`, numbers(record)))));
+  });
+
   it("arrays of numpy, big-endian and column-major ones too", async () => {
     const { npy } = fresh;
     const expected = npy.text.map((text, record) => {
@@ -221,6 +267,17 @@ const rows = [0, 1].map((row) =>
     big: tensor("uint64", [1], BigUint64Array.of(2n ** 64n - 1n)),
     name: ["V", "图A"][row]!,
     raw: Uint8Array.of(0, 1, 2),
+  }),
+);
+
+const plainRows = [0, 1].map((row) =>
+  sampleOf(`plain/${row}`, {
+    "b/图": tensor("float32", [2], Float32Array.of(row, -0.5)),
+    ids: tensor("int64", [], BigInt64Array.of(BigInt(row))),
+    a: tensor("float32", [1, 1], Float32Array.of(row)),
+    mask: tensor("bool", [3], Uint8Array.of(1, 0, row)),
+    image: tensor("uint8", [1], Uint8Array.of(row)),
+    half,
   }),
 );
 

@@ -114,9 +114,10 @@ describe("the header", () => {
 describe("arrays that numpy writes and no feature can hold", () => {
   const reasons: Readonly<Record<string, string>> = {
     "objects.npy": "pickles",
-    "structured.npy": "structured",
-    "complex.npy": "complex",
-    "byte-strings.npy": "type S",
+    "structure-of-objects.npy": "pickles",
+    "structure-of-dates.npy": "dates",
+    "structure-of-nothing.npy": "without fields",
+    "complex-long-doubles.npy": "long doubles",
     "dates.npy": "dates",
     "spans.npy": "time spans",
     "long-doubles.npy": "long doubles",
@@ -127,6 +128,65 @@ describe("arrays that numpy writes and no feature can hold", () => {
     const error = errorOf(() => open({ [file]: readFileSync(`${folder}/refused/${file}`) }));
     expect(error).toMatchObject({ code: "unsupported", at: { source: file } });
     expect(error.message).toContain(reasons[file]!);
+  });
+});
+
+describe("a structured array", () => {
+  const structured = (descr: string, shape: string, data?: Uint8Array) =>
+    npyFile(`{'descr': ${descr}, 'fortran_order': False, 'shape': ${shape}, }\n`, data);
+
+  test("gives a feature for each field, and names record and byte of what is wrong in one", () => {
+    const bytes = structured(
+      "[('ok', '|b1'), ('', '|V1'), ('at', [('n', '|u1')], (2,))]",
+      "(2,)",
+      Uint8Array.of(1, 0, 9, 8, 2, 9, 7, 6),
+    );
+    const reader = open({ "a.npy": bytes });
+    expect(reader.read(0).features).toMatchObject({
+      "a.ok": { dtype: "bool", shape: [], data: Uint8Array.of(1) },
+      "a.at.n": { dtype: "uint8", shape: [2], data: Uint8Array.of(9, 8) },
+    });
+    expect(errorOf(() => reader.read(1))).toMatchObject({
+      code: "format",
+      at: { source: "a.npy", record: 1, byte: bytes.length - 4 },
+    });
+  });
+
+  test("reads the escapes of Python's names", () => {
+    const bytes = structured(String.raw`[('a\'\\\n\xe9\u56fe\U0001f600', '|u1')]`, "(1,)", Uint8Array.of(1));
+    expect(Object.keys(open({ "x.npy": bytes }).read(0).features)).toEqual(["x.a'\\\né图😀"]);
+  });
+
+  test.each([
+    ["[('', '<i4')]", "format", "no name"],
+    ["[('', [('x', '<i4')])]", "format", "no name"],
+    [String.raw`[('\q', '<i4')]`, "format", "escape"],
+    ["[('x, '<i4')]", "format", "where it must"],
+    ["[('x', '<i4'", "format", ")"],
+    ['[("x', "format", "does not end"],
+    ["[('x', '|u1'), ('x', '|u1')]", "shape", "two arrays"],
+    ["[('x', '<f16')]", "unsupported", "long doubles"],
+    ["[('x', '|O')]", "unsupported", "pickles"],
+    [`${"[('x', ".repeat(40)}'|u1'${")]".repeat(40)}`, "limit", "nested"],
+    ["[('x', '|V9999999999', (9999999, 9999999))]", "limit", "counted"],
+    ["[('x', [('y', '|u1')], (999999999, 9))]", "limit", "exceeds"],
+  ] as const)("%s is refused", (descr, code, reason) => {
+    const before = process.memoryUsage().arrayBuffers;
+    const error = errorOf(() => open({ "a.npy": structured(descr, "(0,)") }));
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(reason)]);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1 << 20);
+  });
+
+  test("may have a name as long as a header", () => {
+    const name = "x".repeat(60_000);
+    expect(
+      Object.keys(open({ "a.npy": structured(`[('${name}', '|u1')]`, "(1,)", Uint8Array.of(1)) }).read(0).features),
+    ).toEqual([`a.${name}`]);
+  });
+
+  test("is no tensor in an archive of members", () => {
+    const bytes = structured("[('x', '|u1')]", "(1,)", Uint8Array.of(1));
+    expect(errorOf(() => parseNpy(bytes, at))).toMatchObject({ code: "unsupported" });
   });
 });
 

@@ -8,6 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { KdataError } from "../../src/core/errors.ts";
 import type { Feature, Sample } from "../../src/core/sample.ts";
 import { tensor } from "../../src/core/tensor.ts";
+import { FileSource } from "../../src/readers/source-file.ts";
+import { readZipMembers } from "../../src/readers/zip.ts";
 import { writableFormatByName, writableFormats, type ShardWriter } from "../../src/writers/index.ts";
 import { sampleOf } from "./samples.ts";
 
@@ -278,6 +280,45 @@ describe("npy", () => {
     expect(refusal("npy", sampleOf("a\0", { x: byte(1) }))).toContain("the key ends in NUL");
     expect(refusal("npy", sampleOf("a", { __key__: "x" }))).toContain('"__key__" cannot be named so');
     expect(refusal("npy", sampleOf("a", {}))).toContain("without features");
+  });
+});
+
+describe("npz", () => {
+  const write = (...samples: readonly Sample[]) => {
+    const writer = create("npz");
+    for (const sample of samples) writer.write(sample);
+    const path = writer.finish().files[0]!.path;
+    return { path, members: readZipMembers(new FileSource(path), { headerBytes: 1 << 20 }) };
+  };
+
+  it("stores a member for each feature and for the keys, where their rows can be mapped into memory", () => {
+    const { path, members } = write(sampleOf("k", { "b/c": "text", a: byte(1), 图: Uint8Array.of(1) }));
+    expect(path).toBe(join(directory, "shard.npz"));
+    expect(members.map(({ name, deflated, start }) => [name, deflated, start % 64])).toEqual([
+      ["a.npy", false, 0],
+      ["b/c.npy", false, 0],
+      ["图.npy", false, 0],
+      ["__key__.npy", false, 0],
+    ]);
+    expect(readdirSync(directory)).toEqual(["shard.npz"]);
+  });
+
+  it("refuses names that would leave a directory, or that no archive can have", () => {
+    for (const name of [
+      "../a",
+      "a/../../b",
+      "/a",
+      "C:/a",
+      "\\a",
+      "a\\..\\b",
+      "..",
+      "a\0",
+      "\ud800",
+      "x".repeat(1025),
+    ]) {
+      expect(refusal("npz", sampleOf("a", { [name]: byte(1) }))).toContain("cannot be named so");
+    }
+    expect(write(sampleOf("k", { "": byte(1), "...": byte(1), "a/..b": byte(1) })).members).toHaveLength(4);
   });
 });
 

@@ -1,20 +1,38 @@
-// One feature of an NPY shard: rows of one kind and size behind a header that is completed when all rows are known.
-// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+// One feature of a shard of arrays: rows of one kind and size behind a header that is completed when all rows are known.
 
-import { bytesOf, sameShape, type DType, type Tensor } from "../core/tensor.ts";
+import { bytesOf, sameShape, type DType } from "../core/tensor.ts";
 import { featureKind, isTensor, type Feature } from "../core/sample.ts";
-import { formatNpyHeader, npyDescrOf } from "../readers/npy-header.ts";
 import { PartialFile } from "./output.ts";
 
 const COLUMN_BUFFER_BYTES = 1 << 18; // a shard has a column for each feature: less than one big file takes
-const WORD_BYTES = 4; // of a code point, and of a length in the spool
+const WORD_BYTES = 4; // of a length in the spool
+
+/** What the rows of an array are. `byteLength` counts the bytes of one row: of the longest one for strings. */
+export type RowType =
+  | { readonly kind: "tensor"; readonly dtype: DType; readonly shape: readonly number[] }
+  | { readonly kind: "bytes"; readonly byteLength: number }
+  | { readonly kind: "string"; readonly byteLength: number };
+
+/** How a format stores arrays of rows. */
+export interface ArrayLayout {
+  /** The name for messages: `NPY`. */
+  readonly title: string;
+  /** Says whether there are arrays of this dtype. */
+  holds(dtype: DType): boolean;
+  /** What comes before the rows of an array. Its length does not depend on their number. */
+  header(type: RowType, rows: number): Uint8Array;
+  /** Makes a function that encodes text, into memory that it reuses. */
+  textEncoder(): (text: string) => Uint8Array;
+}
 
 /** One array that is being written, row by row. */
-export interface NpyColumn {
+export interface ColumnFile {
   /** The array's file, whole after `complete`. */
   readonly file: PartialFile;
   /** What its rows are: `uint8 [28, 28]`. */
   readonly row: string;
+  /** The same for programs; of strings it is known after `complete`. */
+  readonly type: RowType;
   /** Bytes taken so far. */
   readonly bytes: number;
   /** Says whether a feature is of the kind, dtype, shape and length of the rows. */
@@ -32,14 +50,15 @@ export interface NpyColumn {
 }
 
 /**
- * Starts the array for rows like `first`, which is not added yet; `undefined` when NPY has no such array.
+ * Starts the array for rows like `first`, which is not added yet; `undefined` when the layout has no such array.
  *
  * @throws {KdataError} `output` when the system refuses.
  */
-export function createNpyColumn(path: string, first: Feature): NpyColumn | undefined {
-  if (typeof first === "string") return new StringColumn(path);
-  if (first instanceof Uint8Array) return new FixedColumn(path, first);
-  return isTensor(first) && npyDescrOf(first.dtype) !== undefined ? new FixedColumn(path, first) : undefined;
+export function createColumnFile(path: string, first: Feature, layout: ArrayLayout): ColumnFile | undefined {
+  if (typeof first === "string") return new StringColumn(path, layout);
+  if (first instanceof Uint8Array) return new FixedColumn(path, { kind: "bytes", byteLength: first.length }, layout);
+  if (!isTensor(first) || !layout.holds(first.dtype)) return undefined;
+  return new FixedColumn(path, { kind: "tensor", dtype: first.dtype, shape: [...first.shape] }, layout);
 }
 
 /** Describes a feature as a row: `uint8 [28, 28]`, `12 bytes`, `a string`. */
@@ -50,23 +69,20 @@ export function describeRow(feature: Feature): string {
 }
 
 /** Rows that all take the same bytes: tensors of one dtype and shape, or bytes of one length. */
-class FixedColumn implements NpyColumn {
+class FixedColumn implements ColumnFile {
   readonly file: PartialFile;
   readonly row: string;
-  /** `undefined` for bytes, whose shape is their length. */
-  readonly #dtype: DType | undefined;
-  readonly #shape: readonly number[];
-  readonly #headerBytes: number;
+  readonly type: Exclude<RowType, { kind: "string" }>;
+  readonly #layout: ArrayLayout;
 
-  constructor(path: string, first: Uint8Array | Tensor) {
-    const isBytes = first instanceof Uint8Array;
-    this.row = describeRow(first);
-    this.#dtype = isBytes ? undefined : first.dtype;
-    this.#shape = isBytes ? [first.length] : [...first.shape];
+  constructor(path: string, type: Exclude<RowType, { kind: "string" }>, layout: ArrayLayout) {
+    this.row = type.kind === "bytes" ? `${type.byteLength} bytes` : `${type.dtype} [${type.shape.join(", ")}]`;
+    this.type = type;
+    this.#layout = layout;
     // Room for any number of rows: the header is written over when their number is known.
-    this.#headerBytes = this.#header(Number.MAX_SAFE_INTEGER).length;
+    const headerBytes = layout.header(type, Number.MAX_SAFE_INTEGER).length;
     this.file = new PartialFile(path, COLUMN_BUFFER_BYTES);
-    this.file.appendZeros(this.#headerBytes);
+    this.file.appendZeros(headerBytes);
   }
 
   get bytes(): number {
@@ -74,8 +90,10 @@ class FixedColumn implements NpyColumn {
   }
 
   fits(feature: Feature): boolean {
-    if (feature instanceof Uint8Array) return this.#dtype === undefined && feature.length === this.#shape[0];
-    return isTensor(feature) && feature.dtype === this.#dtype && sameShape(feature.shape, this.#shape);
+    const { type } = this;
+    if (feature instanceof Uint8Array) return type.kind === "bytes" && feature.length === type.byteLength;
+    if (!isTensor(feature) || type.kind !== "tensor") return false;
+    return feature.dtype === type.dtype && sameShape(feature.shape, type.shape);
   }
 
   append(feature: Feature): void {
@@ -85,37 +103,40 @@ class FixedColumn implements NpyColumn {
   }
 
   complete(rows: number): void {
-    this.file.patch(0, this.#header(rows));
+    this.file.patch(0, this.#layout.header(this.type, rows));
   }
 
   abort(): void {
     this.file.abort();
   }
-
-  #header(rows: number): Uint8Array {
-    return this.#dtype === undefined
-      ? formatNpyHeader(`|V${this.#shape[0]}`, [rows])
-      : formatNpyHeader(this.#dtype, [rows, ...this.#shape]);
-  }
 }
 
 /**
- * Strings of any length. NPY pads them all to the longest one, so they are spooled (length and code points of each) until
+ * Strings of any length. Arrays pad them all to the longest one, so they are spooled (length and encoded text of each) until
  * it is known.
  */
-export class StringColumn implements NpyColumn {
+export class StringColumn implements ColumnFile {
   readonly file: PartialFile;
   readonly row = "a string";
+  readonly #layout: ArrayLayout;
+  readonly #encode: (text: string) => Uint8Array;
   readonly #spool: PartialFile;
+  readonly #length = new Uint32Array(1);
   readonly #block = new Uint8Array(COLUMN_BUFFER_BYTES);
   #blockStart = 0;
   #blockEnd = 0;
-  #longest = 1; // numpy has no strings of width 0
-  #entry = new Uint32Array(64);
+  #longest: number;
 
-  constructor(path: string) {
+  constructor(path: string, layout: ArrayLayout) {
+    this.#layout = layout;
+    this.#encode = layout.textEncoder();
+    this.#longest = this.#encode("\0").length; // numpy has no strings of width 0
     this.file = new PartialFile(path, COLUMN_BUFFER_BYTES);
     this.#spool = new PartialFile(`${path}.strings`, COLUMN_BUFFER_BYTES);
+  }
+
+  get type(): RowType {
+    return { kind: "string", byteLength: this.#longest };
   }
 
   get bytes(): number {
@@ -128,29 +149,27 @@ export class StringColumn implements NpyColumn {
 
   append(feature: Feature): void {
     if (typeof feature !== "string") throw new TypeError(`Cannot append a row: it is ${describeRow(feature)}`);
-    // A string has at least as many code units as code points.
-    if (feature.length >= this.#entry.length) this.#entry = new Uint32Array(2 * feature.length);
-    let length = 0;
-    for (const character of feature) this.#entry[++length] = character.codePointAt(0) ?? 0;
-    this.#entry[0] = length;
-    this.#longest = Math.max(this.#longest, length);
-    this.#spool.append(bytesOf(this.#entry.subarray(0, length + 1)));
+    const text = this.#encode(feature);
+    this.#length[0] = text.length;
+    this.#longest = Math.max(this.#longest, text.length);
+    this.#spool.append(bytesOf(this.#length));
+    this.#spool.append(text);
   }
 
   complete(rows: number): void {
-    this.file.append(formatNpyHeader(`<U${this.#longest}`, [rows]));
+    this.file.append(this.#layout.header(this.type, rows));
     const { bytes } = this.#spool;
     for (let position = 0; position < bytes;) {
       const head = this.#spooled(position, WORD_BYTES);
       const length = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
       position += WORD_BYTES;
       // In pieces: a string may be longer than the block.
-      for (const end = position + length * WORD_BYTES; position < end;) {
+      for (const end = position + length; position < end;) {
         const piece = this.#spooled(position, Math.min(end - position, this.#block.length));
         this.file.append(piece);
         position += piece.length;
       }
-      this.file.appendZeros((this.#longest - length) * WORD_BYTES);
+      this.file.appendZeros(this.#longest - length);
     }
     this.#spool.abort();
   }

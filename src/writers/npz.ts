@@ -1,0 +1,106 @@
+// NPZ shards: the NPY arrays of all features as members of one ZIP archive, as numpy's savez writes them.
+// https://numpy.org/doc/stable/reference/generated/numpy.savez.html
+
+import { existsSync } from "node:fs";
+import { crc32 } from "node:zlib";
+
+import type { Sample } from "../core/sample.ts";
+import { encodeZipEnd, encodeZipEntry, encodeZipHeader, type StoredMember } from "../readers/zip-encoder.ts";
+import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
+import { npyLayout } from "./npy-layout.ts";
+import { PartialFile } from "./output.ts";
+import { RowColumns } from "./row-columns.ts";
+
+const SUFFIX = ".npy";
+/** Longer than any name of a feature, and short enough that the whole name is among the bytes formats are detected by. */
+const MAX_NAME_BYTES = 1024;
+
+/**
+ * NPZ archives: a member `<feature>.npy` for each feature, stored without compression so that rows are read where they lie.
+ * What NPY refuses is refused, and so are names that would leave a directory when the archive is unpacked. Equal samples give
+ * equal bytes.
+ */
+export const writableNpz: WritableFormat = {
+  name: "npz",
+  extension: "npz",
+  paths: (stem) => [pathOf(stem)],
+  existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
+  create: (stem) => new NpzWriter(pathOf(stem)),
+};
+
+class NpzWriter implements ShardWriter {
+  readonly #path: string;
+  readonly #rows: RowColumns;
+  #archive: PartialFile | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#rows = new RowColumns({
+      format: "npz",
+      layout: npyLayout,
+      source: path,
+      pathOf: (_feature, column) => `${path}.${column}`,
+      nameRefusal,
+    });
+  }
+
+  get bytes(): number {
+    return this.#rows.bytes;
+  }
+
+  get records(): number {
+    return this.#rows.records;
+  }
+
+  write(sample: Sample): void {
+    this.#rows.write(sample);
+  }
+
+  finish(): WrittenShard {
+    const columns = this.#rows.complete();
+    if (columns.length === 0) return { files: [], records: 0 };
+    const archive = new PartialFile(this.#path);
+    this.#archive = archive;
+    const members: StoredMember[] = [];
+    for (const [name, { file }] of columns) {
+      members.push(appendMember(archive, `${name}${SUFFIX}`, file));
+      file.abort();
+    }
+    const directoryStart = archive.bytes;
+    for (const member of members) archive.append(encodeZipEntry(member));
+    archive.append(encodeZipEnd(members.length, directoryStart, archive.bytes));
+    archive.commit();
+    return { files: [{ path: archive.path, bytes: archive.bytes }], records: this.records };
+  }
+
+  abort(): void {
+    this.#archive?.abort();
+    this.#rows.abort();
+  }
+}
+
+/** Copies a whole array into the archive; its checksum goes into the header when it is known. */
+function appendMember(archive: PartialFile, name: string, file: PartialFile): StoredMember {
+  const start = archive.bytes;
+  const size = file.bytes;
+  archive.append(encodeZipHeader({ name, start, size, crc32: 0 }));
+  let sum = 0;
+  archive.appendFile(file, (block) => {
+    sum = crc32(block, sum);
+  });
+  const member = { name, start, size, crc32: sum };
+  archive.patch(start, encodeZipHeader(member));
+  return member;
+}
+
+function nameRefusal(feature: string): string | undefined {
+  if (/\0|\p{Surrogate}/u.test(feature)) return "no member of an archive can";
+  if (Buffer.byteLength(feature) > MAX_NAME_BYTES) return `it takes more than ${MAX_NAME_BYTES} bytes`;
+  const parts = feature.split(/[/\\]/);
+  const escapes = parts.includes("..") || (parts.length > 1 && /^(?:[A-Za-z]:)?$/.test(parts[0] ?? ""));
+  return escapes ? "unpacked, it would leave the directory" : undefined;
+}
+
+function pathOf(stem: string): string {
+  return `${stem}.npz`;
+}
