@@ -2,8 +2,8 @@
 //
 //   node bench/formats.mjs [--records 200000] [--rounds 7]
 //
-// The ways take turns, so that what else the machine does falls on all of them; printed are the medians and their ratio to the
-// first one. KDATA_PYTHON, where it is set to a Python that has TensorFlow, adds tf.data with parse_example over the same file.
+// The ways in this process take turns, so that what else the machine does falls on all of them; printed are the medians and their
+// ratio to the first one. KDATA_PYTHON, where it is set to a Python that has TensorFlow, adds tf.data with parse_example over the same file.
 
 import { execFileSync } from "node:child_process";
 import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";

@@ -249,9 +249,16 @@ async function saveRun(
   run: string,
   { trainer, history, progress }: { trainer: Trainer; history: History; progress: ProgressStream | undefined },
 ): Promise<void> {
+  const saved = ["model.safetensors"];
   await trainer.save(join(run, "model.safetensors"));
-  writeWhole(join(run, "model.onnx"), [await trainer.exportOnnx()]);
+  try {
+    writeWhole(join(run, "model.onnx"), [await trainer.exportOnnx()]);
+    saved.push("model.onnx");
+  } catch (error) {
+    if (!(error instanceof KdataError) || error.code !== "unsupported") throw error;
+    progress?.write(`no model.onnx: ${error.message}\n`);
+  }
   const text = `${JSON.stringify(history, null, 2)}\n`;
   writeWhole(join(run, "history.json"), [new TextEncoder().encode(text)]);
-  progress?.write(`saved ${run}/{model.safetensors,model.onnx,history.json}\n`);
+  progress?.write(`saved ${run}/{${[...saved, "history.json"].join(",")}}\n`);
 }

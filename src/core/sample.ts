@@ -60,7 +60,7 @@ export function isBytesList(feature: Feature): feature is readonly Uint8Array[] 
   return Array.isArray(feature);
 }
 
-/** What `Object.create(null)` makes, in a third of the time: the engine plans room for the properties of what a constructor makes. */
+/** What `Object.create(null)` makes; the engine plans room for the properties of what a constructor makes. */
 const FeatureRecord = function () {
   return undefined;
 } as unknown as new () => Features;

@@ -1,7 +1,6 @@
 // What a loader is asked for, held to what can be done.
 
-import { KdataError } from "../core/errors.ts";
-import { nearestName } from "../core/nearest.ts";
+import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
@@ -57,6 +56,9 @@ const defaults = {
   worldSize: 1,
 } as const satisfies Partial<LoaderOptions>;
 
+/** The start of every complaint. */
+const ACTION = "Cannot load";
+
 const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
   batchSize: true,
   transforms: true,
@@ -83,37 +85,23 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
  * @throws {TypeError} when `shuffle` is neither true nor false.
  */
 export function resolveOptions(options: LoaderOptions): ResolvedOptions {
-  for (const name of Object.keys(options)) checkName("option", name, Object.keys(optionNames));
+  checkOptionNames(ACTION, options, Object.keys(optionNames));
   const resolved: ResolvedOptions = { ...defaults, ...options };
   const { batchSize, seed, workers, prefetch, remainder, rank, worldSize, transforms, limits } = resolved;
   checkFlag("shuffle", resolved.shuffle);
-  checkName("remainder", remainder, remainders);
-  checkWhole("batchSize", batchSize, 1);
-  checkWhole("seed", seed, 0);
-  checkWhole("worldSize", worldSize, 1);
-  checkWhole("rank", rank, 0, worldSize - 1);
-  if (workers !== "auto") checkWhole("workers", workers, 0);
-  if (prefetch !== undefined) checkWhole("prefetch", prefetch, 1);
+  checkName(ACTION, "remainder", remainder, remainders);
+  checkWhole(ACTION, "batchSize", batchSize, 1);
+  checkWhole(ACTION, "seed", seed, 0);
+  checkWhole(ACTION, "worldSize", worldSize, 1);
+  checkWhole(ACTION, "rank", rank, 0, worldSize - 1);
+  if (workers !== "auto") checkWhole(ACTION, "workers", workers, 0);
+  if (prefetch !== undefined) checkWhole(ACTION, "prefetch", prefetch, 1);
   resolveLimits(limits);
   for (const transform of transforms) buildTransform(transform);
   return resolved;
 }
 
-function checkName(what: string, name: string, allowed: readonly string[]): void {
-  if (allowed.includes(name)) return;
-  const nearest = nearestName(name, allowed);
-  throw new KdataError("usage", `Cannot load: there is no ${what} '${name}', only ${allowed.join(", ")}`, {
-    ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
-  });
-}
-
 function checkFlag(name: string, value: unknown): void {
   if (typeof value === "boolean") return;
-  throw new TypeError(`Cannot load: ${name} must be true or false, not ${JSON.stringify(value)}`);
-}
-
-function checkWhole(name: string, value: number, least: number, greatest = Number.MAX_SAFE_INTEGER): void {
-  if (Number.isSafeInteger(value) && value >= least && value <= greatest) return;
-  const range = greatest === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${greatest}`;
-  throw new RangeError(`Cannot load: ${name} must be a whole number ${range}, not ${String(value)}`);
+  throw new TypeError(`${ACTION}: ${name} must be true or false, not ${JSON.stringify(value)}`);
 }

@@ -19,7 +19,7 @@ export interface ColumnBatch {
 
 /**
  * Reads a shard whose features are tensors of one dtype and shape in every record, in order, as columns: what its samples hold,
- * bit for bit and with all checks, at several times the speed where the format can do it.
+ * bit for bit and with all checks, faster where the format can do it.
  *
  * A feature of shape `[...s]` becomes `[size, ...s]`; `rows` records at a time, fewer in the last batch. The memory is reused: a
  * batch is valid until the next one is taken. The first record says which features there are.

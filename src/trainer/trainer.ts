@@ -14,6 +14,7 @@ import type { Layer } from "./layers.ts";
 import type { Loss } from "./losses.ts";
 import type { Metric } from "./metrics.ts";
 import type { Optimizer } from "./optimizers.ts";
+import type { Plan } from "./plan.ts";
 import { openBackend, resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
@@ -294,12 +295,21 @@ export class Trainer {
     this.#epoch = epoch;
   }
 
-  /** Makes the model's forward pass with its present weights as a self-contained ONNX file: one input, one output `prediction`. */
+  /**
+   * Makes the model's forward pass with its present weights as a self-contained ONNX file: one input `input`, one output
+   * `prediction`, both with the batch as the leading axis, of any size.
+   *
+   * @throws {KdataError} `unsupported` when the model computes something that depends on the batch size.
+   */
   async exportOnnx(): Promise<Uint8Array> {
     const session = this.#opened();
-    const plan = planPrediction(this.#recipe.model, this.#inputSpec as FeedSpec);
+    const { model } = this.#recipe;
+    const { shape, dtype } = this.#inputSpec as FeedSpec;
+    function planOf(batch: number): Plan {
+      return planPrediction(model, { shape: [batch, ...shape.slice(1)], dtype });
+    }
     const { planToOnnx } = await import("./backends/onnx-model.ts");
-    return planToOnnx(plan, { state: await session.read([...plan.state.keys()]) });
+    return planToOnnx(planOf, { state: await session.read([...planOf(1).state.keys()]) });
   }
 
   /** Says what the backend really does with this model. */

@@ -253,7 +253,7 @@ describe("convert()", () => {
   it("refuses options that are not known or do not go together", async () => {
     writeShards("in/a", "in/b");
     const refusals: readonly (readonly [Partial<ConvertOptions>, RegExp])[] = [
-      [{ to: "tfrecrod" }, /"tfrecrod": the formats are tfrecord, webdataset, npy, jsonl, csv, tsv/],
+      [{ to: "tfrecrod" }, /"tfrecrod": the formats are tfrecord, webdataset, npy, npz, safetensors, jsonl, csv, tsv/],
       [{ shards: 2, shardSize: 10 }, /do not go together/],
       [{ shards: 0 }, /shards must be a whole number from 1 on, not 0/],
       [{ shardSize: 1.5 }, /shardSize must be a whole number from 1 on, not 1.5/],

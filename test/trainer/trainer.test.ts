@@ -115,6 +115,24 @@ describe("Trainer", () => {
     });
   });
 
+  test("exportOnnx() predicts as predict() does, in plain ONNX Runtime and at any batch size", async () => {
+    await using trainer = makeTrainer();
+    await trainer.fit(source(blobs(16, 8)));
+    const ort = await import("onnxruntime-node");
+    const served = await ort.InferenceSession.create(await trainer.exportOnnx());
+    for (const size of [1, 3, 50]) {
+      const [all] = blobs(size, size);
+      const predicted = await trainer.predict(source([all!]));
+      const x = all!.features["x"] as { data: Float32Array };
+      const outputs = await served.run({ input: new ort.Tensor("float32", x.data, [size, 2]) });
+      expect(outputs["prediction"]!.dims).toEqual([size, 2]);
+      (outputs["prediction"]!.data as Float32Array).forEach((value, i) => {
+        expect(value).toBeCloseTo(predicted.data[i]!, 5);
+      });
+    }
+    await served.release();
+  });
+
   test("load() refuses the weights of another model and names the tensor", async () => {
     await withFolder(async (folder) => {
       const path = join(folder, "w.safetensors");
