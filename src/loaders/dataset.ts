@@ -37,9 +37,13 @@ export interface DatasetOptions extends DecodeOptions {
  */
 export async function describeDataset(
   spec: string | readonly string[],
-  { format: formatName, limits = {}, features, message, signal }: DatasetOptions,
+  { format: formatName, limits = {}, features, message, strayMembers, signal }: DatasetOptions,
 ): Promise<Dataset> {
-  const decoding = { ...(features && { features }), ...(message && { message }) };
+  const decoding = {
+    ...(features && { features }),
+    ...(message && { message }),
+    ...(strayMembers && { strayMembers }),
+  };
   const { format, shards } = await findDataset(spec, formatName === undefined ? {} : { format: formatName });
   const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
   const indexes: (RecordIndex | undefined)[] = [];

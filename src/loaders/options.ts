@@ -73,6 +73,7 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
   limits: true,
   features: true,
   message: true,
+  strayMembers: true,
   signal: true,
   state: true,
 };

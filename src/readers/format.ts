@@ -90,13 +90,16 @@ export interface DecodeOptions {
   readonly features?: FeatureSelection;
   /** What each record holds. Nothing in the bytes tells them apart. Default `example`. */
   readonly message?: MessageKind;
+  /**
+   * What becomes of files in a tar archive that are of no sample. `skip` passes over them, as webdataset does, and their content
+   * is lost. Default `refuse`: the first one is an error.
+   */
+  readonly strayMembers?: StrayMembers;
 }
 
 /** How shards are read. */
 export interface ReadOptions extends DecodeOptions {
   readonly limits?: Partial<Limits>;
-  /** `skip` passes over such files, as webdataset does, and their content is lost. Default `refuse`: the first one is an error. */
-  readonly strayMembers?: StrayMembers;
   /** An index made earlier by {@link ShardReader.index}: spares the scan. A function is called when the index is first needed. */
   readonly index?: RecordIndex | (() => RecordIndex | undefined);
   /** Called with the reason when an index beside the shard is not used, because it is not of the file as it is now. */

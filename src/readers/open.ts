@@ -224,7 +224,7 @@ function plainHead(head: Uint8Array, source: string): Uint8Array {
 
 /** An option that changes nothing would be taken for one that does. */
 function refuseUnknownOptions(format: Format, options: DecodeOptions): void {
-  for (const name of ["features", "message"] as const) {
+  for (const name of ["features", "message", "strayMembers"] as const) {
     if (options[name] === undefined || format.decoding?.includes(name)) continue;
     throw new KdataError("usage", `Cannot read ${format.title}: the option '${name}' means nothing to it`);
   }

@@ -183,7 +183,7 @@ class SampleFramer implements Framer<SampleFrame> {
   #refuseStray(path: string, start: number): KdataError {
     return new KdataError("format", `Cannot read webdataset: "${path}" has no extension, so it is of no sample`, {
       at: this.#at(start),
-      hint: 'Name it <key>.<extension>, leave it out, or pass over such files with strayMembers: "skip".',
+      hint: 'Name it <key>.<extension>, or leave it out; strayMembers: "skip" of loader and openShard passes over such files.',
     });
   }
 

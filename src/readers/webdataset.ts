@@ -26,6 +26,7 @@ export const webdataset: Format = {
   name: "webdataset",
   title: "WebDataset (tar)",
   extensions: ["tar"],
+  decoding: ["strayMembers"],
   detect(head) {
     if (head.length < TAR_BLOCK_BYTES) return false;
     // An archive without members begins with its end: two blocks of zeros.
