@@ -16,7 +16,7 @@ import type {
 import { isCompressedFile } from "../readers/open.ts";
 import { FileSource } from "../readers/source-file.ts";
 import { PartialFile } from "../writers/output.ts";
-import type { Turns } from "./turns.ts";
+import type { Turns } from "../core/turns.ts";
 
 /** What an index is gathered in before it is written: most are small. */
 const BUFFER_BYTES = 1 << 16;

@@ -13,7 +13,7 @@ import { fromOption } from "./input.ts";
 import { interruptible } from "./interrupt.ts";
 import { formatDuration, formatQuantity } from "./numbers.ts";
 import { bytesOfShard } from "./shard-size.ts";
-import { takeTurns, type Turns } from "./turns.ts";
+import { takeTurns, type Turns } from "../core/turns.ts";
 
 const EXISTING_CHOICES = ["error", "overwrite"] as const;
 

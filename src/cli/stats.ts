@@ -13,7 +13,7 @@ import type { Statistics } from "./moments.ts";
 import { formatCount, formatQuantity } from "./numbers.ts";
 import { filesOf } from "./shard-size.ts";
 import { tableLines } from "./table.ts";
-import { takeTurns, type Turns } from "./turns.ts";
+import { takeTurns, type Turns } from "../core/turns.ts";
 
 const SHOWN_DIGITS = 5; // of a mean, for people; --json has all of them
 const TABLE_HEADER = ["feature", "kind", "shape/len", "count", "min", "max", "mean", "std", "nan", "inf", "distinct"];

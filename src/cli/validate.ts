@@ -11,7 +11,7 @@ import { fromOption } from "./input.ts";
 import { interruptible } from "./interrupt.ts";
 import { formatByteRate, formatBytes, formatCount, formatQuantity } from "./numbers.ts";
 import { bytesOfShard, filesOf } from "./shard-size.ts";
-import { takeTurns, type Turns } from "./turns.ts";
+import { takeTurns, type Turns } from "../core/turns.ts";
 
 /** Bad records that are told one by one: a file of the wrong kind can have millions, which nobody reads. */
 const MAX_TOLD_FAULTS = 1000;

@@ -1,10 +1,10 @@
 // A data set as the loader sees it: which format, which shards, how many records in each. Made once in the main thread; plain
 // data and shared memory, so that workers need no scan of their own.
 
+import { takeTurns } from "../core/turns.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
 import { checkAborted } from "./aborted.ts";
-import { createTurns } from "./turns.ts";
 
 /** What workers need to read any record of a data set. Can cross a thread. */
 export interface Dataset {
@@ -47,9 +47,9 @@ export async function describeDataset(
   const { format, shards } = await findDataset(spec, formatName === undefined ? {} : { format: formatName });
   const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
   const indexes: (RecordIndex | undefined)[] = [];
-  const yieldTurn = createTurns();
+  const turns = takeTurns();
   for (const [number, shard] of shards.entries()) {
-    await yieldTurn();
+    if (turns.isOver()) await turns.yield();
     checkAborted(signal);
     const reader = openShard(format, shard, { ...decoding, limits });
     try {

@@ -1,15 +1,15 @@
 // Batches made in the thread that asks for them: no thread to start, no hop, the right choice for small records.
 
+import { takeTurns } from "../core/turns.ts";
 import { BatchMaker, type BatchJob, type BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
 import { createSlot } from "./slots.ts";
-import { createTurns } from "./turns.ts";
 
 /** Makes each batch when it is asked for, always in the same memory. Between batches timers, signals and I/O get their turn. */
 export class InThreadProducer implements BatchProducer {
   readonly #maker: BatchMaker;
   readonly #allocate = createSlot((byteLength) => new ArrayBuffer(byteLength));
-  readonly #yieldTurn = createTurns();
+  readonly #turns = takeTurns();
   #jobs: Iterator<BatchJob> | undefined;
 
   constructor(recipe: BatchRecipe) {
@@ -22,7 +22,7 @@ export class InThreadProducer implements BatchProducer {
 
   async next(): Promise<MadeBatch | undefined> {
     const jobs = this.#jobs;
-    await this.#yieldTurn();
+    if (this.#turns.isOver()) await this.#turns.yield();
     if (jobs !== this.#jobs) return undefined; // begin, close or the abort signal came in that turn
     const next = jobs?.next();
     if (!next || next.done === true) return undefined;

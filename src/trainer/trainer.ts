@@ -1,10 +1,10 @@
 // The training loop: a model, a loss and an optimizer, on any backend, over any source of batches.
 
-import { setImmediate } from "node:timers/promises";
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { elementCount, type Tensor } from "../core/tensor.ts";
+import { takeTurns } from "../core/turns.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
 import type { Callback } from "./callbacks.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
@@ -85,9 +85,6 @@ const fitOptionNames: Readonly<Record<keyof FitOptions, true>> = {
   signal: true,
 };
 
-/** A backend may compute without ever giving way; after so long the event loop gets its turn, so that signals are heard. */
-const TURN_MS = 20;
-
 /** The numbers of each epoch in order, by name: `loss`, the metrics, `val_loss`, ... */
 export type History = Record<string, number[]>;
 
@@ -137,7 +134,8 @@ export class Trainer {
   #pending: PendingState | undefined;
   #epoch = 0;
   #isClosed = false;
-  #turnEnd = 0;
+  /** A backend may compute without ever giving way. */
+  readonly #turns = takeTurns();
 
   /**
    * Keeps the recipe. The backend is opened at the first batch, or by {@link Trainer.backend}.
@@ -354,10 +352,7 @@ export class Trainer {
 
   /** Lets the event loop run when it has not for a while, then stops if that was asked. */
   async #giveTurn(signal?: AbortSignal): Promise<void> {
-    if (performance.now() >= this.#turnEnd) {
-      await setImmediate();
-      this.#turnEnd = performance.now() + TURN_MS;
-    }
+    if (this.#turns.isOver()) await this.#turns.yield();
     if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
   }
 

@@ -57,7 +57,8 @@ describe("convert() with workers", () => {
     expect([error.code, error.at?.source, error.at?.record]).toEqual(["checksum", at("in/train-002.tfrecord"), 699]);
     const names = readdirSync(at("out"));
     expect(names.filter((name) => name.endsWith(".partial"))).toEqual([]);
-    expect(names).toContain("train-000.tar");
+    // Whichever worker came to the last shard had finished one of the first two.
+    expect(names.filter((name) => /^train-00[01]\.tar$/.test(name))).not.toEqual([]);
     expect(names).not.toContain("train-002.tar");
 
     const skipping = { ...options, onError: "skip", output: at("skipped"), report: at("report.jsonl") } as const;

@@ -1,9 +1,8 @@
-// Long synchronous work in turns, so that ^C, timers and progress stay prompt.
+// Long synchronous work in turns: now and then timers, signals and I/O get theirs, so that ^C and progress stay prompt.
 
-import { setImmediate } from "node:timers/promises";
-import { KdataError } from "../core/errors.ts";
+import { KdataError } from "./errors.ts";
 
-const TURN_MS = 20; // short enough for a bar that moves ten times a second, long enough to cost nothing
+const TURN_MS = 20; // short enough for an abort to feel prompt, long enough to cost nothing
 
 /** The turns of one task. */
 export interface Turns {
@@ -18,12 +17,12 @@ export interface Turns {
 }
 
 /** Starts the first turn. */
-export function takeTurns(signal: AbortSignal | undefined): Turns {
+export function takeTurns(signal?: AbortSignal): Turns {
   let end = performance.now() + TURN_MS;
   return {
     isOver: () => performance.now() >= end,
     async yield() {
-      await setImmediate();
+      await new Promise((resolve) => setImmediate(resolve));
       if (signal?.aborted) throw new KdataError("aborted", "Stopped on request", { cause: signal.reason });
       end = performance.now() + TURN_MS;
     },
