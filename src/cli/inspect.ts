@@ -1,5 +1,6 @@
 // `kdata inspect SPEC...`: what is stored: format, size, records, features.
 
+import type { Sample } from "../core/sample.ts";
 import { FileSource } from "../readers/source-file.ts";
 import type { Format, ReadOptions, ShardFiles } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
@@ -61,7 +62,7 @@ export async function inspect(spec: InputSpec, options: InspectOptions = {}): Pr
     shards.push(await inspectStream(spec, options));
   } else {
     const { format, shards: found } = await findDataset(spec, formatOption(options));
-    for (const shard of found) shards.push(inspectShard(format, shard, options));
+    for (const shard of found) shards.push(await inspectShard(format, shard, options));
   }
   return { schema: "kdata.inspect/1", shards };
 }
@@ -88,29 +89,18 @@ function formatOption({ from }: InspectOptions): { format?: string } {
   return from === undefined ? {} : { format: from };
 }
 
-function inspectShard(format: Format, shard: ShardFiles, options: InspectOptions): ShardReport {
+async function inspectShard(format: Format, shard: ShardFiles, options: InspectOptions): Promise<ShardReport> {
   const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
   const reader = openShard(format, shard, limits ? { limits } : {});
   try {
-    const summary = summarizeFeatures();
-    let scanned = 0;
-    let isWhole = true;
-    for (const sample of reader.samples()) {
-      if (scanned === wanted) {
-        isWhole = false;
-        break;
-      }
-      summary.add(sample);
-      scanned++;
-    }
+    const { isWhole, ...found } = await summarize(reader.samples(), wanted);
     return {
       source: shard.name,
       format: format.name,
       title: format.title,
       ...containerOf(shard),
-      records: isWhole ? scanned : reader.count(),
-      scanned,
-      features: summary.reports(),
+      records: isWhole ? found.scanned : reader.count(),
+      ...found,
     };
   } finally {
     reader.close();
@@ -120,6 +110,18 @@ function inspectShard(format: Format, shard: ShardFiles, options: InspectOptions
 async function inspectStream(source: StreamSource, options: InspectOptions): Promise<ShardReport> {
   const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
   const { format, samples } = await openStream(source, { ...(limits && { limits }), ...formatOption(options) });
+  const { isWhole, ...found } = await summarize(samples, wanted);
+  return {
+    source: source.name,
+    format: format.name,
+    title: format.title,
+    ...(isWhole && { records: found.scanned }),
+    ...found,
+  };
+}
+
+/** Sums up the first samples; `isWhole` when there are no others. */
+async function summarize(samples: Iterable<Sample> | AsyncIterable<Sample>, wanted: number) {
   const summary = summarizeFeatures();
   let scanned = 0;
   let isWhole = true;
@@ -131,14 +133,7 @@ async function inspectStream(source: StreamSource, options: InspectOptions): Pro
     summary.add(sample);
     scanned++;
   }
-  return {
-    source: source.name,
-    format: format.name,
-    title: format.title,
-    ...(isWhole && { records: scanned }),
-    scanned,
-    features: summary.reports(),
-  };
+  return { isWhole, scanned, features: summary.reports() };
 }
 
 /** The size of a shard's files together, and what the first one is wrapped in. */

@@ -4,12 +4,11 @@
 import { existsSync } from "node:fs";
 import { crc32 } from "node:zlib";
 
-import type { Sample } from "../core/sample.ts";
 import { encodeZipEnd, encodeZipEntry, encodeZipHeader, type StoredMember } from "../readers/zip-encoder.ts";
-import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
+import { createAssembled, type NamedColumn } from "./assembled.ts";
+import type { WritableFormat } from "./format.ts";
 import { npyLayout } from "./npy-layout.ts";
-import { PartialFile } from "./output.ts";
-import { RowColumns } from "./row-columns.ts";
+import type { PartialFile } from "./output.ts";
 
 const SUFFIX = ".npy";
 /** Longer than any name of a feature, and short enough that the whole name is among the bytes formats are detected by. */
@@ -25,58 +24,19 @@ export const writableNpz: WritableFormat = {
   extension: "npz",
   paths: (stem) => [pathOf(stem)],
   existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
-  create: (stem) => new NpzWriter(pathOf(stem)),
+  create: (stem) => createAssembled(pathOf(stem), { format: "npz", layout: npyLayout, nameRefusal, assemble }),
 };
 
-class NpzWriter implements ShardWriter {
-  readonly #path: string;
-  readonly #rows: RowColumns;
-  #archive: PartialFile | undefined;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#rows = new RowColumns({
-      format: "npz",
-      layout: npyLayout,
-      source: path,
-      pathOf: (_feature, column) => `${path}.${column}`,
-      nameRefusal,
-    });
+/** Appends the arrays as members, then the directory of them. Each array's own file goes as soon as it is copied. */
+function assemble(archive: PartialFile, columns: readonly NamedColumn[]): void {
+  const members: StoredMember[] = [];
+  for (const [name, { file }] of columns) {
+    members.push(appendMember(archive, `${name}${SUFFIX}`, file));
+    file.abort();
   }
-
-  get bytes(): number {
-    return this.#rows.bytes;
-  }
-
-  get records(): number {
-    return this.#rows.records;
-  }
-
-  write(sample: Sample): void {
-    this.#rows.write(sample);
-  }
-
-  finish(): WrittenShard {
-    const columns = this.#rows.complete();
-    if (columns.length === 0) return { files: [], records: 0 };
-    const archive = new PartialFile(this.#path);
-    this.#archive = archive;
-    const members: StoredMember[] = [];
-    for (const [name, { file }] of columns) {
-      members.push(appendMember(archive, `${name}${SUFFIX}`, file));
-      file.abort();
-    }
-    const directoryStart = archive.bytes;
-    for (const member of members) archive.append(encodeZipEntry(member));
-    archive.append(encodeZipEnd(members.length, directoryStart, archive.bytes));
-    archive.commit();
-    return { files: [{ path: archive.path, bytes: archive.bytes }], records: this.records };
-  }
-
-  abort(): void {
-    this.#archive?.abort();
-    this.#rows.abort();
-  }
+  const directoryStart = archive.bytes;
+  for (const member of members) archive.append(encodeZipEntry(member));
+  archive.append(encodeZipEnd(members.length, directoryStart, archive.bytes));
 }
 
 /** Copies a whole array into the archive; its checksum goes into the header when it is known. */

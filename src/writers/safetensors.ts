@@ -3,14 +3,13 @@
 
 import { existsSync } from "node:fs";
 
-import type { Sample } from "../core/sample.ts";
 import type { DType } from "../core/tensor.ts";
 import { formatSafetensorsHeader, type StoredTensor } from "../readers/safetensors-header.ts";
 import { metadataOf, type RowNote } from "../readers/safetensors-notes.ts";
-import type { ArrayLayout, ColumnFile, RowType } from "./column-files.ts";
-import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
-import { PartialFile } from "./output.ts";
-import { RowColumns } from "./row-columns.ts";
+import { createAssembled, type NamedColumn } from "./assembled.ts";
+import type { ArrayLayout, RowType } from "./column-files.ts";
+import type { WritableFormat } from "./format.ts";
+import type { PartialFile } from "./output.ts";
 
 /** The specification's names, in the order in which the reference implementation sorts tensors: the last one comes first. */
 const dtypeNames: Readonly<Record<DType, string>> = {
@@ -48,58 +47,18 @@ export const writableSafetensors: WritableFormat = {
   extension: "safetensors",
   paths: (stem) => [pathOf(stem)],
   existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
-  create: (stem) => new SafetensorsWriter(pathOf(stem)),
+  create: (stem) => createAssembled(pathOf(stem), { format: "safetensors", layout, nameRefusal, assemble }),
 };
 
-class SafetensorsWriter implements ShardWriter {
-  readonly #path: string;
-  readonly #rows: RowColumns;
-  #file: PartialFile | undefined;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#rows = new RowColumns({
-      format: "safetensors",
-      layout,
-      source: path,
-      pathOf: (_feature, column) => `${path}.${column}`,
-      nameRefusal,
-    });
-  }
-
-  get bytes(): number {
-    return this.#rows.bytes;
-  }
-
-  get records(): number {
-    return this.#rows.records;
-  }
-
-  write(sample: Sample): void {
-    this.#rows.write(sample);
-  }
-
-  finish(): WrittenShard {
-    const columns = [...this.#rows.complete()].sort(inReferenceOrder);
-    if (columns.length === 0) return { files: [], records: 0 };
-    const file = new PartialFile(this.#path);
-    this.#file = file;
-    file.append(headerOf(columns, this.records));
-    for (const [, column] of columns) {
-      file.appendFile(column.file);
-      column.file.abort();
-    }
-    file.commit();
-    return { files: [{ path: file.path, bytes: file.bytes }], records: this.records };
-  }
-
-  abort(): void {
-    this.#file?.abort();
-    this.#rows.abort();
+/** Appends the header, then the tensors. Each tensor's own file goes as soon as it is copied. */
+function assemble(file: PartialFile, columns: readonly NamedColumn[], records: number): void {
+  const ordered = [...columns].sort(inReferenceOrder);
+  file.append(headerOf(ordered, records));
+  for (const [, column] of ordered) {
+    file.appendFile(column.file);
+    column.file.abort();
   }
 }
-
-type NamedColumn = readonly [name: string, column: ColumnFile];
 
 function headerOf(columns: readonly NamedColumn[], records: number): Uint8Array {
   const tensors: StoredTensor[] = [];
