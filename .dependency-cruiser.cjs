@@ -24,10 +24,11 @@ module.exports = {
       to: { path: "^src/[^/]+\\.ts$", pathNot: "^src/index\\.ts$" },
     },
     layer("core", []),
-    layer("readers", ["core"]),
-    layer("writers", ["core", "readers"]),
-    layer("transforms", ["core"]),
-    layer("loaders", ["core", "readers", "transforms"]),
+    layer("kernels", ["core"]),
+    layer("readers", ["core", "kernels"]),
+    layer("writers", ["core", "kernels", "readers"]),
+    layer("transforms", ["core", "kernels"]),
+    layer("loaders", ["core", "kernels", "readers", "transforms"]),
     layer("trainer", ["core"]),
     layer("convert", ["core", "readers", "writers", "transforms", "loaders"]),
     {
@@ -48,7 +49,7 @@ module.exports = {
       from: {
         path: "^src/",
         pathNot:
-          "^src/(readers/(source-file|patterns|class-folders)|writers/|convert/|trainer/(checkpoint|backends/)|loaders/entry|cli/)",
+          "^src/(kernels/wasm|readers/(source-file|patterns|class-folders)|writers/|convert/|trainer/(checkpoint|backends/)|loaders/entry|cli/)",
       },
       to: { dependencyTypes: ["core"], path: "^(node:)?fs" },
     },

@@ -1,7 +1,8 @@
-// Compiles src/ to dist/ and removes compiled files whose source is gone.
+// Compiles src/ and kernels/ to dist/ and removes compiled files whose source is gone.
 import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { compileKernels } from "./kernels.mjs";
 import { buildStamp, stampFile } from "./stale.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -16,4 +17,5 @@ const result = spawnSync(
   },
 );
 if (result.status !== 0) process.exit(result.status ?? 1);
+await compileKernels(root);
 writeFileSync(stampFile(root), buildStamp(root));
