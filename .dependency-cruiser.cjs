@@ -62,7 +62,7 @@ module.exports = {
     {
       name: "backends-are-strangers",
       severity: "error",
-      from: { path: "^src/trainer/backends/(onnx|tfjs|reference)[^/]*[.]ts$" },
+      from: { path: "^src/trainer/backends/(onnx|tfjs|jax|reference)[^/]*[.]ts$" },
       to: { path: "^src/trainer/backends/", pathNot: "^src/trainer/backends/$1[^/]*[.]ts$" },
     },
   ],
