@@ -54,9 +54,9 @@ module.exports = {
       to: { dependencyTypes: ["core"], path: "^(node:)?fs" },
     },
     {
-      name: "threads-only-in-loaders",
+      name: "threads-only-in-loaders-and-one-for-the-trainer",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/loaders/" },
+      from: { path: "^src/", pathNot: "^src/(loaders/|trainer/thread)" },
       to: { dependencyTypes: ["core"], path: "worker_threads" },
     },
     {

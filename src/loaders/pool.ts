@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { KdataError } from "../core/errors.ts";
 import type { BatchJob } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
-import { unpackError } from "./packed-error.ts";
+import { unpackError } from "../core/packed-error.ts";
 import type { MakeBatch, WorkerAnswer, WorkerStart } from "./protocol.ts";
 
 /** How a pool is made. */

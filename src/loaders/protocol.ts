@@ -2,7 +2,7 @@
 
 import type { BatchJob, BatchRecipe, BatchTimings } from "./batch-maker.ts";
 import type { CollatedColumn } from "./collate.ts";
-import type { PackedError } from "./packed-error.ts";
+import type { PackedError } from "../core/packed-error.ts";
 
 /** What a worker is started with (`workerData`). */
 export type WorkerStart = BatchRecipe;

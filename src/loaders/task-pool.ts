@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import { KdataError } from "../core/errors.ts";
 import { findWorkerEntry } from "./entry.ts";
-import { unpackError } from "./packed-error.ts";
+import { unpackError } from "../core/packed-error.ts";
 import type { TaskAnswer, TaskOrder, TaskStart } from "./task-protocol.ts";
 
 /** What a pool is to do. */

@@ -1,6 +1,6 @@
 // Every message that crosses between the main thread and a worker of a task pool.
 
-import type { PackedError } from "./packed-error.ts";
+import type { PackedError } from "../core/packed-error.ts";
 
 /** What a worker is started with (`workerData`). */
 export interface TaskStart {

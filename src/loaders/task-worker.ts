@@ -1,7 +1,7 @@
 // The entry of a worker thread of a task pool: does the jobs it is given with the module it is told, one at a time.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { packError } from "./packed-error.ts";
+import { packError } from "../core/packed-error.ts";
 import type { TaskAnswer, TaskModule, TaskOrder, TaskStart } from "./task-protocol.ts";
 
 if (!parentPort) throw new TypeError("Cannot start: this file is the entry of a worker thread");

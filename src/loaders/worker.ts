@@ -2,7 +2,7 @@
 
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { BatchMaker } from "./batch-maker.ts";
-import { packError } from "./packed-error.ts";
+import { packError } from "../core/packed-error.ts";
 import type { MakeBatch, WorkerAnswer, WorkerStart } from "./protocol.ts";
 import { createSlot } from "./slots.ts";
 

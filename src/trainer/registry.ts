@@ -3,18 +3,27 @@
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import type { Backend, BackendFactory } from "./backend.ts";
+import { openInThread } from "./threaded-backend.ts";
 
 const DEFAULT_BACKEND = "onnx";
 
-const factories: ReadonlyMap<string, () => Promise<BackendFactory>> = new Map([
-  ["onnx", async () => (await import("./backends/onnx.ts")).createOnnx],
-  ["tfjs", async () => (await import("./backends/tfjs.ts")).createTfjs],
-  ["jax", async () => (await import("./backends/jax.ts")).createJax],
-  ["reference", async () => (await import("./backends/reference.ts")).createReference],
+/** How a backend is reached. */
+interface Registration {
+  readonly load: () => Promise<BackendFactory>;
+  /** A step blocks the thread that asks for it, so a trainer gives the backend one of its own. */
+  readonly blocks: boolean;
+}
+
+const registrations: ReadonlyMap<string, Registration> = new Map([
+  ["onnx", { load: async () => (await import("./backends/onnx.ts")).createOnnx, blocks: true }],
+  ["tfjs", { load: async () => (await import("./backends/tfjs.ts")).createTfjs, blocks: true }],
+  ["jax", { load: async () => (await import("./backends/jax.ts")).createJax, blocks: true }],
+  // It is for comparisons of small models, to which a thread would add more than it takes.
+  ["reference", { load: async () => (await import("./backends/reference.ts")).createReference, blocks: false }],
 ]);
 
 /** Every backend's name, the default first. */
-export const backendNames: readonly string[] = [...factories.keys()];
+export const backendNames: readonly string[] = [...registrations.keys()];
 
 /**
  * Chooses a backend's name: the option, else the environment's `KDATA_BACKEND`, else `onnx`. Loads nothing.
@@ -34,13 +43,22 @@ export function resolveBackendName(option?: string): string {
  * run here.
  */
 export async function openBackend(name: string): Promise<Backend> {
-  const create = await findBackend(name)();
+  const create = await findBackend(name).load();
   return create();
 }
 
-function findBackend(name: string): () => Promise<BackendFactory> {
-  const load = factories.get(name);
-  if (load) return load;
+/**
+ * Loads a backend as a trainer uses it: one whose steps block in a thread of its own, unless `computeThread` says otherwise.
+ *
+ * @throws {KdataError} what {@link openBackend} throws; `backend` when the thread does not start.
+ */
+export async function openForTraining(name: string, computeThread = findBackend(name).blocks): Promise<Backend> {
+  return computeThread ? openInThread(name) : openBackend(name);
+}
+
+function findBackend(name: string): Registration {
+  const registration = registrations.get(name);
+  if (registration) return registration;
   const nearest = nearestName(name, backendNames);
   const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
   throw new KdataError("usage", `unknown backend '${name}' (known: ${backendNames.join(", ")}${question})`);

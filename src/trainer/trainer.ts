@@ -15,7 +15,7 @@ import type { Loss } from "./losses.ts";
 import type { Metric } from "./metrics.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Plan } from "./plan.ts";
-import { openBackend, resolveBackendName } from "./registry.ts";
+import { openForTraining, resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
 import {
@@ -52,6 +52,11 @@ export interface TrainerOptions {
   readonly backend?: string;
   /** Settings that only this backend knows, such as `threads`; an unknown one is refused. */
   readonly knobs?: Knobs;
+  /**
+   * Computes in a thread of its own, so that loading, progress and signals never wait for a step. Default: where the backend
+   * blocks the thread that asks, which all do but `reference`.
+   */
+  readonly computeThread?: boolean;
   /** The seed of the initial weights. Default 0. */
   readonly seed?: number;
 }
@@ -75,6 +80,7 @@ const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
   target: true,
   backend: true,
   knobs: true,
+  computeThread: true,
   seed: true,
 };
 
@@ -126,6 +132,7 @@ export class Trainer {
   readonly #target: string;
   readonly #backendName: string;
   readonly #knobs: Knobs | undefined;
+  readonly #computeThread: boolean | undefined;
   readonly #seed: number;
   readonly #programs = new Map<Entry, Compiled[]>();
   #backend: Backend | undefined;
@@ -152,6 +159,7 @@ export class Trainer {
     this.#target = options.target ?? "y";
     this.#backendName = resolveBackendName(options.backend);
     this.#knobs = options.knobs;
+    this.#computeThread = options.computeThread;
     this.#seed = options.seed ?? 0;
   }
 
@@ -162,7 +170,7 @@ export class Trainer {
 
   /** Opens the backend and says what it is, before any data is there. */
   async backend(): Promise<Backend> {
-    const backend = this.#backend ?? (await openBackend(this.#backendName));
+    const backend = this.#backend ?? (await openForTraining(this.#backendName, this.#computeThread));
     this.#backend = backend;
     return backend;
   }

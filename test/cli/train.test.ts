@@ -135,7 +135,7 @@ describe("kdata train", () => {
     writeFileSync(module, blobs);
     const { stderr, status } = kdata(["train", module], { KDATA_BACKEND: "onxx" });
     expect(stderr).toMatch(
-      /^kdata: error\[usage\]: unknown backend 'onxx' \(known: onnx, tfjs, reference; did you mean onnx\?\)\n/,
+      /^kdata: error\[usage\]: unknown backend 'onxx' \(known: onnx, tfjs, jax, reference; did you mean onnx\?\)\n/,
     );
     expect(status).toBe(2);
   });

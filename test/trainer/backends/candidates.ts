@@ -5,6 +5,7 @@ import type { Backend } from "../../../src/trainer/backend.ts";
 import { enginePackages } from "../../../src/trainer/backends/tfjs-engines.ts";
 import { createTfjs } from "../../../src/trainer/backends/tfjs.ts";
 import { backendNames, openBackend } from "../../../src/trainer/registry.ts";
+import { openInThread } from "../../../src/trainer/threaded-backend.ts";
 
 /** A backend to test, or the reason why it is not here. */
 export interface Candidate {
@@ -13,10 +14,14 @@ export interface Candidate {
   readonly reason: string;
 }
 
-/** Opens every backend, and tfjs on each of its engines. */
+/** Backends that are also tried in a thread of their own: the oracle, and the one that most train on. */
+const threaded = ["reference", "onnx"];
+
+/** Opens every backend, tfjs on each of its engines, and some in a thread of their own. */
 export async function openCandidates(): Promise<Candidate[]> {
   const openers = [
     ...backendNames.map((name) => ({ name, open: () => openBackend(name) })),
+    ...threaded.map((name) => ({ name: `${name} in a thread`, open: () => openInThread(name) })),
     ...enginePackages.map((name) => ({ name: `tfjs on ${name}`, open: () => createTfjs([name]) })),
   ];
   const candidates: Candidate[] = [];

@@ -1,6 +1,6 @@
 // Errors packed by hand to cross a thread: structured cloning keeps the message and drops class, code and position.
 
-import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
+import { KdataError, type ErrorCode, type Position } from "./errors.ts";
 
 /** An error as plain data. */
 export type PackedError =
@@ -43,9 +43,10 @@ function unpackKdataError({ code, reason, at, hint, cause }: Extract<PackedError
 function unpackOther({ name, message }: Extract<PackedError, { kind: "other" }>): Error {
   if (name === "RangeError") return new RangeError(message);
   if (name === "TypeError") return new TypeError(message);
-  return new KdataError("worker", `Cannot make batch: ${name}: ${message}`);
+  return new KdataError("worker", `a worker thread failed: ${name}: ${message}`);
 }
 
 function textOf(cause: unknown): string {
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.name === "Error" ? cause.message : `${cause.name}: ${cause.message}`;
 }

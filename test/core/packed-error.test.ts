@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { KdataError } from "../../src/core/errors.ts";
-import { packError, unpackError } from "../../src/loaders/packed-error.ts";
+import { packError, unpackError } from "../../src/core/packed-error.ts";
 
 /** What a thread boundary does to plain data. */
 function cross(error: unknown): Error {
@@ -39,7 +39,7 @@ test.each([RangeError, TypeError])("a programmer's mistake keeps its class (%o)"
 test("anything else becomes a `worker` error that says what it was", () => {
   expect(cross(new SyntaxError("bad token"))).toMatchObject({
     code: "worker",
-    reason: "Cannot make batch: SyntaxError: bad token",
+    reason: "a worker thread failed: SyntaxError: bad token",
   });
-  expect(cross("text")).toMatchObject({ code: "worker", reason: "Cannot make batch: Error: text" });
+  expect(cross("text")).toMatchObject({ code: "worker", reason: "a worker thread failed: Error: text" });
 });
