@@ -46,17 +46,6 @@ export function faultOf(window: Window): string | undefined {
   return `[${before.join(", ")}] before and [${after.join(", ")}] after are no padding`;
 }
 
-/** Says whether windows neither overlap nor leave gaps nor touch padding: each input element is in one of them or left over. */
-export function isTiling({ size, strides, dilations, before, after }: Window): boolean {
-  return [0, 1].every(
-    (axis) =>
-      size[axis] === strides[axis] &&
-      (dilations[axis] === 1 || size[axis] === 1) &&
-      before[axis] === 0 &&
-      after[axis] === 0,
-  );
-}
-
 /** The height and width of `[batch, channels, height, width]`. */
 export function planeOf(shape: readonly number[]): Pair {
   return [shape[2] ?? 0, shape[3] ?? 0];

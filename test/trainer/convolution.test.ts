@@ -84,10 +84,10 @@ describe("layers over planes", () => {
       }),
     ];
     const [value, dx, ...found] = await evaluate([output, ...gradient(loss, [x, ...syms])], feeds);
-    close(value!.data as Float32Array, fixture.output);
-    close(dx!.data as Float32Array, fixture.dx);
+    close(value!.data, fixture.output);
+    close(dx!.data, fixture.dx);
     for (const [i, { parameter }] of parameters.entries()) {
-      close(found[i]!.data as Float32Array, fixture.parameters[parameter.path]!.gradient);
+      close(found[i]!.data, fixture.parameters[parameter.path]!.gradient);
     }
   });
 
