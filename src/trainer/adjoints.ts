@@ -5,6 +5,7 @@ import * as ops from "./ops.ts";
 import type { OpKind } from "./plan.ts";
 import { type OpOf, type Operands } from "./primitives.ts";
 import { reduceShape } from "./shapes.ts";
+import { planeOf } from "./windows.ts";
 
 /** What an adjoint may use: the operation, its operands, its result, and the gradient of its result. */
 interface Context<K extends OpKind> {
@@ -29,6 +30,9 @@ const adjoints: { readonly [K in OpKind]: Adjoint<K> } = {
   erf: ({ gradient, operands: [x] }) => [
     ops.mul(gradient, ops.mul(ops.exp(ops.neg(ops.square(x))), 2 / Math.sqrt(Math.PI))),
   ],
+  sin: ({ gradient, operands: [x] }) => [ops.mul(gradient, ops.cos(x))],
+  cos: ({ gradient, operands: [x] }) => [ops.neg(ops.mul(gradient, ops.sin(x)))],
+  floor: () => [null],
   add: ({ gradient, operands: [a, b] }) => [sumTo(gradient, a), sumTo(gradient, b)],
   sub: ({ gradient, operands: [a, b] }) => [sumTo(gradient, a), ops.neg(sumTo(gradient, b))],
   mul: ({ gradient, operands: [a, b] }) => [sumTo(ops.mul(gradient, b), a), sumTo(ops.mul(gradient, a), b)],
@@ -88,6 +92,31 @@ const adjoints: { readonly [K in OpKind]: Adjoint<K> } = {
   ],
   cast: () => [null],
   argmax: () => [null],
+  cumsum: ({ op: { axis, exclusive, reverse }, gradient }) => [
+    ops.cumsum(gradient, { axis, exclusive, reverse: !reverse }),
+  ],
+  // The three convolutions are the partial derivatives of one trilinear form of planes, kernel and result: the adjoints of
+  // each are the other two.
+  conv2d: ({ op: { window, groups }, gradient, operands: [x, kernel] }) => [
+    ops.conv2dInputGradient(gradient, kernel, { window, groups, inputSize: planeOf(x.shape) }),
+    ops.conv2dKernelGradient(x, gradient, { window, groups }),
+  ],
+  conv2dInputGradient: ({ op: { window, groups }, gradient, operands: [result, kernel] }) => [
+    ops.conv2d(gradient, kernel, { window, groups }),
+    ops.conv2dKernelGradient(gradient, result, { window, groups }),
+  ],
+  conv2dKernelGradient: ({ op: { window, groups }, gradient, operands: [x, result] }) => [
+    ops.conv2dInputGradient(result, gradient, { window, groups, inputSize: planeOf(x.shape) }),
+    ops.conv2d(x, gradient, { window, groups }),
+  ],
+  maxPool2d: ({ op: { window }, gradient, operands: [x] }) => [ops.maxPool2dGradient(x, gradient, window)],
+  maxPool2dGradient: () => {
+    throw new TypeError("Cannot differentiate maxPool2dGradient: maxPool2d can be differentiated once only");
+  },
+  avgPool2d: ({ op: { window }, gradient, operands: [x] }) => [
+    ops.avgPool2dGradient(gradient, window, planeOf(x.shape)),
+  ],
+  avgPool2dGradient: ({ op: { window }, gradient }) => [ops.avgPool2d(gradient, window)],
 };
 
 /** Makes the gradients of a value's operands from its own, one an operand; null where the operand has none. */

@@ -5,10 +5,12 @@ export {
   abs,
   add,
   cast,
+  cos,
   div,
   equal,
   erf,
   exp,
+  floor,
   greater,
   greaterEqual,
   log,
@@ -16,6 +18,9 @@ export {
   min,
   mul,
   neg,
+  pow,
+  sign,
+  sin,
   sqrt,
   square,
   stopGradient,
@@ -23,6 +28,25 @@ export {
   tanh,
   where,
 } from "./ops/elementwise.ts";
-export { argmax, matmul, mean, reduceMax, sum, type MatmulOptions, type ReductionOptions } from "./ops/reduction.ts";
+export {
+  argmax,
+  cumsum,
+  matmul,
+  mean,
+  reduceMax,
+  sum,
+  type CumsumOptions,
+  type MatmulOptions,
+  type ReductionOptions,
+} from "./ops/reduction.ts";
 export { broadcastTo, concat, gather, iota, oneHot, pad, reshape, scatterAdd, slice, transpose } from "./ops/shape.ts";
 export type { Operand } from "./ops/value.ts";
+export {
+  conv2d,
+  conv2dInputGradient,
+  conv2dKernelGradient,
+  maxPool2d,
+  maxPool2dGradient,
+  avgPool2d,
+  avgPool2dGradient,
+} from "./ops/window.ts";

@@ -1,6 +1,7 @@
 // The language between the tracer and the backends: static shapes, a closed list of primitives, one table a backend.
 
 import type { DType, Tensor } from "../core/tensor.ts";
+import type { Pair, Window } from "./windows.ts";
 
 /** The dtypes of the graph. A feature of another dtype is cast where it enters. */
 export type GraphDType = Extract<DType, "float32" | "int32" | "bool">;
@@ -12,7 +13,7 @@ export type GraphDType = Extract<DType, "float32" | "int32" | "bool">;
  *
  * - `input`: a tensor fed by name at each run, or (where the plan's `state` names it) kept inside the session
  * - `const`: a tensor known at trace time
- * - `neg exp log sqrt tanh erf`: elementwise, float32
+ * - `neg exp log sqrt tanh erf sin cos floor`: elementwise, float32
  * - `add sub mul div max`: elementwise over two operands of one dtype (float32; `add sub mul max` int32 as well)
  * - `compare`: elementwise over two operands of one dtype, gives bool
  * - `where`: condition (bool), value where true, value where false
@@ -28,6 +29,18 @@ export type GraphDType = Extract<DType, "float32" | "int32" | "bool">;
  * - `cast`: to `dtype`; from float32 to int32 toward zero; bool as 0 and 1
  * - `argmax`: the int32 index of the first greatest element along `axis`, which is removed
  * - `iota`: int32 counting along `axis` of `shape`
+ * - `cumsum`: the sum of the elements so far along `axis`; `exclusive` without the element itself, `reverse` from the end
+ *
+ * Over planes `[batch, channels, height, width]`, with a {@link Window} that slides over them, all float32:
+ *
+ * - `conv2d`: planes and a kernel `[height, width, channels / groups, filters]` give `[batch, filters, ...]`; group `i` of the
+ *   channels and group `i` of the filters belong together
+ * - `conv2dInputGradient`: its adjoint for the planes, of `inputSize`: operand 0 is the gradient, operand 1 the kernel
+ * - `conv2dKernelGradient`: its adjoint for the kernel: operand 0 is the planes, operand 1 the gradient
+ * - `maxPool2d`: the greatest of each window; padding is never the greatest
+ * - `maxPool2dGradient`: its adjoint: operand 1 added to where each window of operand 0 has its first greatest element
+ * - `avgPool2d`: the sum of each window, divided by the window's elements; padding counts as 0
+ * - `avgPool2dGradient`: its adjoint, for planes of `inputSize`
  */
 export type Op =
   | { readonly kind: "input"; readonly name: string }
@@ -48,10 +61,20 @@ export type Op =
   | { readonly kind: "matmul"; readonly transposeA: boolean; readonly transposeB: boolean }
   | { readonly kind: "cast"; readonly dtype: GraphDType }
   | { readonly kind: "argmax"; readonly axis: number }
-  | { readonly kind: "iota"; readonly shape: readonly number[]; readonly axis: number };
+  | { readonly kind: "iota"; readonly shape: readonly number[]; readonly axis: number }
+  | { readonly kind: "cumsum"; readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }
+  | { readonly kind: "conv2d" | "conv2dKernelGradient"; readonly window: Window; readonly groups: number }
+  | {
+      readonly kind: "conv2dInputGradient";
+      readonly window: Window;
+      readonly groups: number;
+      readonly inputSize: Pair;
+    }
+  | { readonly kind: "maxPool2d" | "maxPool2dGradient" | "avgPool2d"; readonly window: Window }
+  | { readonly kind: "avgPool2dGradient"; readonly window: Window; readonly inputSize: Pair };
 
 /** Primitives of one operand. */
-export type UnaryKind = "neg" | "exp" | "log" | "sqrt" | "tanh" | "erf";
+export type UnaryKind = "neg" | "exp" | "log" | "sqrt" | "tanh" | "erf" | "sin" | "cos" | "floor";
 /** Primitives of two operands. */
 export type BinaryKind = "add" | "sub" | "mul" | "div" | "max";
 /** Relations of `compare`. */

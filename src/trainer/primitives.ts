@@ -18,7 +18,16 @@ type OpMember<O extends Op, K extends OpKind> = O extends Op ? (K extends O["kin
 /** The operands of a primitive as a tuple of `T`. */
 export type Operands<K extends OpKind, T> = K extends "input" | "const" | "iota"
   ? readonly []
-  : K extends BinaryKind | "compare" | "gather" | "scatterAdd" | "matmul"
+  : K extends
+        | BinaryKind
+        | "compare"
+        | "gather"
+        | "scatterAdd"
+        | "matmul"
+        | "conv2d"
+        | "conv2dInputGradient"
+        | "conv2dKernelGradient"
+        | "maxPool2dGradient"
     ? readonly [T, T]
     : K extends "where"
       ? readonly [T, T, T]
@@ -37,6 +46,9 @@ const operandCounts: { readonly [K in OpKind]: Operands<K, unknown>["length"] } 
   sqrt: 1,
   tanh: 1,
   erf: 1,
+  sin: 1,
+  cos: 1,
+  floor: 1,
   add: 2,
   sub: 2,
   mul: 2,
@@ -58,6 +70,14 @@ const operandCounts: { readonly [K in OpKind]: Operands<K, unknown>["length"] } 
   matmul: 2,
   cast: 1,
   argmax: 1,
+  cumsum: 1,
+  conv2d: 2,
+  conv2dInputGradient: 2,
+  conv2dKernelGradient: 2,
+  maxPool2d: 1,
+  maxPool2dGradient: 2,
+  avgPool2d: 1,
+  avgPool2dGradient: 1,
 };
 
 /**

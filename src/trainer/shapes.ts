@@ -3,6 +3,14 @@
 import { elementCount } from "../core/tensor.ts";
 import type { GraphDType, Op, OpKind } from "./plan.ts";
 import { formatShape, formatSpec, sameShape, type OpOf, type Operands, type ValueSpec } from "./primitives.ts";
+import {
+  inferConv2d,
+  inferConv2dInputGradient,
+  inferConv2dKernelGradient,
+  inferMaxPool2dGradient,
+  inferPool2d,
+  inferAvgPool2dGradient,
+} from "./window-shapes.ts";
 
 /** The result's spec, or the reason why there is none. */
 type Inference = ValueSpec | string;
@@ -21,6 +29,9 @@ const rules: { readonly [K in InferredKind]: Rule<K> } = {
   sqrt: inferUnary,
   tanh: inferUnary,
   erf: inferUnary,
+  sin: inferUnary,
+  cos: inferUnary,
+  floor: inferUnary,
   add: (_, operands) => inferBinary(operands, ["float32", "int32"]),
   sub: (_, operands) => inferBinary(operands, ["float32", "int32"]),
   mul: (_, operands) => inferBinary(operands, ["float32", "int32"]),
@@ -42,6 +53,14 @@ const rules: { readonly [K in InferredKind]: Rule<K> } = {
   matmul: inferMatmul,
   cast: ({ dtype }, [x]) => ({ shape: x.shape, dtype }),
   argmax: inferArgmax,
+  cumsum: inferCumsum,
+  conv2d: inferConv2d,
+  conv2dInputGradient: inferConv2dInputGradient,
+  conv2dKernelGradient: inferConv2dKernelGradient,
+  maxPool2d: inferPool2d,
+  maxPool2dGradient: inferMaxPool2dGradient,
+  avgPool2d: inferPool2d,
+  avgPool2dGradient: inferAvgPool2dGradient,
 };
 
 /**
@@ -215,6 +234,11 @@ function inferArgmax({ axis }: OpOf<"argmax">, [x]: readonly [ValueSpec]): Infer
   if (!isAxis(axis, x)) return `${formatSpec(x)} has no axis ${axis}`;
   if (x.shape[axis] === 0) return `${formatSpec(x)} has no elements to take the greatest of`;
   return { shape: reduceShape(x.shape, [axis], false), dtype: "int32" };
+}
+
+function inferCumsum({ axis }: OpOf<"cumsum">, [x]: readonly [ValueSpec]): Inference {
+  if (x.dtype === "bool") return `it takes float32 or int32, not ${formatSpec(x)}`;
+  return isAxis(axis, x) ? x : `${formatSpec(x)} has no axis ${axis}`;
 }
 
 function inferIota({ shape, axis }: OpOf<"iota">): Inference {

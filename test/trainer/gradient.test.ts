@@ -5,6 +5,7 @@ import { gradient } from "../../src/trainer/gradient.ts";
 import { Graph, type Sym } from "../../src/trainer/graph.ts";
 import * as ops from "../../src/trainer/ops.ts";
 import type { OpKind } from "../../src/trainer/plan.ts";
+import { slideOver, type Pair, type Window } from "../../src/trainer/windows.ts";
 import { elements, evaluate, float32, int32 } from "./evaluate.ts";
 
 const STEP = 2 ** -7; // the differences of float32 values are exact enough, and the third derivative small enough
@@ -61,6 +62,27 @@ const positive = (value: number): number => 1.5 + value;
 
 function indices(graph: Graph, shape: readonly number[], values: readonly number[]): Sym {
   return graph.constant(int32(shape, values));
+}
+
+/** Windows over [5, 6] with everything that may differ, and groups. */
+const windows: readonly (readonly [Window, number])[] = [
+  [slide([3, 3]), 1],
+  [slide([1, 1]), 1],
+  [slide([3, 2], { strides: [2, 3], before: [1, 0], after: [0, 2] }), 1], // leaves elements over
+  [slide([2, 2], { dilations: [2, 3], after: [1, 1] }), 1],
+  [slide([3, 3], { before: [1, 1], after: [1, 1] }), 2],
+  [slide([2, 3], { strides: [2, 1], before: [0, 1] }), 3],
+  [slide([1, 1], { strides: [3, 4] }), 1],
+];
+
+const pools: readonly Window[] = [
+  slide([2, 2], { strides: [2, 2] }),
+  slide([3, 2], { strides: [2, 1], before: [1, 0], after: [1, 1] }),
+  slide([2, 2], { strides: [3, 3] }),
+];
+
+function slide(size: Pair, differing: Partial<Window> = {}): Window {
+  return { size, strides: [1, 1], dilations: [1, 1], before: [0, 0], after: [0, 0], ...differing };
 }
 
 /** One or more checks for each primitive; the compiler asks for those of a new one. `none` has no derivative. */
@@ -163,6 +185,41 @@ const checks: { readonly [K in OpKind]: readonly Checked[] | "none" } = {
       ];
     }),
   ),
+  sin: [{ shapes: [[2, 3]], build: ops.sin }],
+  cos: [{ shapes: [[2, 3]], build: ops.cos }],
+  floor: "none",
+  cumsum: [
+    { shapes: [[2, 3]], build: (x) => ops.cumsum(x) },
+    { shapes: [[3, 2]], build: (x) => ops.cumsum(x, { axis: 0, exclusive: true, reverse: true }) },
+  ],
+  conv2d: windows.map(([window, groups]) => ({
+    shapes: [
+      [2, 2 * groups, 5, 6],
+      [...window.size, 2, 2 * groups],
+    ],
+    build: (x, kernel) => ops.conv2d(x, kernel, { window, groups }),
+  })),
+  conv2dInputGradient: windows.map(([window, groups]) => ({
+    shapes: [
+      [2, 2 * groups, ...slideOver([5, 6], window)],
+      [...window.size, 2, 2 * groups],
+    ],
+    build: (result, kernel) => ops.conv2dInputGradient(result, kernel, { window, groups, inputSize: [5, 6] }),
+  })),
+  conv2dKernelGradient: windows.map(([window, groups]) => ({
+    shapes: [
+      [2, 2 * groups, 5, 6],
+      [2, 2 * groups, ...slideOver([5, 6], window)],
+    ],
+    build: (x, result) => ops.conv2dKernelGradient(x, result, { window, groups }),
+  })),
+  maxPool2d: pools.map((window) => ({ shapes: [[2, 2, 5, 6]], build: (x) => ops.maxPool2d(x, window) })),
+  maxPool2dGradient: "none", // not differentiable, which has a test of its own
+  avgPool2d: pools.map((window) => ({ shapes: [[2, 2, 5, 6]], build: (x) => ops.avgPool2d(x, window) })),
+  avgPool2dGradient: pools.map((window) => ({
+    shapes: [[2, 2, ...slideOver([5, 6], window)]],
+    build: (gradient) => ops.avgPool2dGradient(gradient, window, [5, 6]),
+  })),
 } as const;
 
 describe("gradient()", () => {
@@ -257,6 +314,29 @@ describe("gradient()", () => {
     const [atTwo] = await evaluate([second!], [[x, float32([], [2])]]);
     expect(atTwo!.data[0]).toBe(12);
     expect(await elements(third!, [[x, float32([], [2])]])).toEqual([6]);
+  });
+
+  test("of convolutions can be taken again; of max pooling it cannot, and says so", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [1, 1, 3, 3], "float32");
+    const kernel = graph.input("kernel", [2, 2, 1, 1], "float32");
+    const window = slide([2, 2]);
+    const [first] = gradient(ops.sum(ops.square(ops.conv2d(x, kernel, { window }))), [x]);
+    const [second] = gradient(ops.sum(first!), [x]); // 2 times the kernel's own correlation, summed
+    const found = await elements(second!, [
+      [x, float32([1, 1, 3, 3], spread(9, 1))],
+      [kernel, float32([2, 2, 1, 1], [1, 2, 3, 4])],
+    ]);
+    expect(found).toEqual([20, 60, 40, 80, 200, 120, 60, 140, 80]);
+
+    const [pooled] = gradient(ops.sum(ops.square(ops.maxPool2d(x, window))), [x]);
+    expect(() => gradient(ops.sum(pooled!), [x])).toThrow(/maxPool2d can be differentiated once only/);
+  });
+
+  test("of max pooling goes to the first of equal elements, once for each window that has it", async () => {
+    const x = new Graph().input("x", [1, 1, 2, 3], "float32");
+    const [dx] = gradient(ops.sum(ops.maxPool2d(x, slide([2, 2]))), [x]);
+    expect(await elements(dx!, [[x, float32([1, 1, 2, 3], [1, 7, 7, 7, 0, 7])]])).toEqual([0, 2, 0, 0, 0, 0]);
   });
 
   test("of the loss itself is one", async () => {

@@ -285,8 +285,9 @@ describe("Trainer", () => {
   test("summary() lists layers, output shapes and parameters", async () => {
     await using trainer = makeTrainer();
     const table = trainer.summary([2]);
-    expect(table).toMatch(/dense\s+Dense\s+\[B, 8\]\s+24/);
+    expect(table).toMatch(/dense\s+Dense\s+\[B, 8\]\s+24\s+48\n/);
     expect(table).toMatch(/dense_1\s+Dense\s+\[B, 2\]\s+18/);
+    expect(table).toMatch(/FLOPs and \d+ bytes of activations at most, forward, a sample$/);
     expect(table).toMatch(/total 42 parameters \(0\.00 MB\), 42 trainable/);
   });
 

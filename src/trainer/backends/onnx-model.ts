@@ -5,7 +5,8 @@ import type { HostTensor } from "../backend.ts";
 import type { Plan, PlanNode } from "../plan.ts";
 import { nodeOf } from "../plan-node.ts";
 import { planOfAnyBatch, planOfOneBatch, type BatchAxes, type PlanOfBatch } from "./onnx-batch.ts";
-import { appendNode, constant, type ModelDraft, type Operand } from "./onnx-operators.ts";
+import { constant, type ModelDraft, type Operand } from "./onnx-draft.ts";
+import { appendNode } from "./onnx-operators.ts";
 import { dataTypes, encodeModel, type DimensionProto, type ValueInfoProto } from "./onnx-proto.ts";
 
 /** The newest versions whose models every ONNX Runtime since 1.17 reads. */

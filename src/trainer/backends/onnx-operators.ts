@@ -1,9 +1,25 @@
 // Each primitive as operators of the standard ONNX domain (https://onnx.ai/onnx/operators/, opset 20).
 
-import { bytesOf, elementCount, type Tensor } from "../../core/tensor.ts";
-import type { GraphDType, OpKind, PlanNode, Relation } from "../plan.ts";
-import { dependsOnBatch, type BatchPlan } from "./onnx-batch.ts";
-import { attributeTypes, dataTypes, type AttributeProto, type NodeProto, type TensorProto } from "./onnx-proto.ts";
+import { bytesOf, elementCount } from "../../core/tensor.ts";
+import type { OpKind, PlanNode, Relation } from "../plan.ts";
+import { dependsOnBatch } from "./onnx-batch.ts";
+import {
+  constant,
+  emitterFor,
+  int64s,
+  integer,
+  integers,
+  refuseBatchAxes,
+  sharedConstant,
+  tensorAttribute,
+  text,
+  vectorOfOnes,
+  type Emitter,
+  type ModelDraft,
+  type Operand,
+} from "./onnx-draft.ts";
+import { dataTypes } from "./onnx-proto.ts";
+import { appendWindowNode } from "./onnx-windows.ts";
 
 /**
  * From this many elements on a sum over the leading axes is a product with a vector of ones: the matrix kernel reads the
@@ -18,6 +34,9 @@ const elementwiseOperators: Partial<Record<OpKind, string>> = {
   sqrt: "Sqrt",
   tanh: "Tanh",
   erf: "Erf",
+  sin: "Sin",
+  cos: "Cos",
+  floor: "Floor",
   add: "Add",
   sub: "Sub",
   mul: "Mul",
@@ -30,23 +49,6 @@ const relationOperators: Record<Relation, string> = {
   greater: "Greater",
   greaterEqual: "GreaterOrEqual",
 };
-
-/** A value of the graph: its name in the model and the node that made it. */
-export interface Operand {
-  readonly name: string;
-  readonly node: PlanNode;
-}
-
-/** Nodes and constants of one model while it is written. */
-export interface ModelDraft extends BatchPlan {
-  readonly nodes: NodeProto[];
-  /** By name. */
-  readonly constants: Map<string, TensorProto>;
-  /** Constants that several nodes use: a description of the content to the name. */
-  readonly sharedNames: Map<string, string>;
-  /** Makes names that no other value has. */
-  readonly uniqueName: (wanted: string) => string;
-}
 
 /**
  * Appends the operators that compute one node, the last of which makes the value `result`.
@@ -73,6 +75,9 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
     case "sqrt":
     case "tanh":
     case "erf":
+    case "sin":
+    case "cos":
+    case "floor":
     case "add":
     case "sub":
     case "mul":
@@ -131,40 +136,23 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
         [integer("to", dataTypes.int32)],
       );
       return;
+    case "cumsum":
+      emit.last(
+        "CumSum",
+        [first, int64s(draft, [op.axis])],
+        [integer("exclusive", op.exclusive ? 1 : 0), integer("reverse", op.reverse ? 1 : 0)],
+      );
+      return;
+    case "conv2d":
+    case "conv2dInputGradient":
+    case "conv2dKernelGradient":
+    case "maxPool2d":
+    case "maxPool2dGradient":
+    case "avgPool2d":
+    case "avgPool2dGradient":
+      appendWindowNode(emit, draft, node, op, operands);
+      return;
   }
-}
-
-/** Makes the ONNX constant of a tensor. The elements are copied when the model is encoded. */
-export function constant(name: string, { dtype, shape, data }: Tensor<GraphDType>): TensorProto {
-  return { name, dims: shape, dataType: dataTypes[dtype], rawData: bytesOf(data) };
-}
-
-/** Appends operators for one node: `step` makes a value in between, `last` the node's own. */
-interface Emitter {
-  step(opType: string, inputs: readonly string[], attributes?: readonly AttributeProto[]): string;
-  last(opType: string, inputs: readonly string[], attributes?: readonly AttributeProto[]): void;
-}
-
-function emitterFor(draft: ModelDraft, scope: string, result: string): Emitter {
-  function append(
-    output: string,
-    opType: string,
-    input: readonly string[],
-    attribute: readonly AttributeProto[],
-  ): void {
-    const name = `${scope === "" ? "" : `${scope}/`}${opType}_${draft.nodes.length}`;
-    draft.nodes.push({ name, opType, input, output: [output], attribute });
-  }
-  return {
-    step(opType, inputs, attributes = []) {
-      const output = draft.uniqueName(`${result}_`);
-      append(output, opType, inputs, attributes);
-      return output;
-    },
-    last(opType, inputs, attributes = []) {
-      append(result, opType, inputs, attributes);
-    },
-  };
 }
 
 /** Sizes for Reshape, which finds one by itself, the batch. */
@@ -194,11 +182,6 @@ function sliceEnds(draft: ModelDraft, ends: readonly number[], [source]: readonl
   if (source === undefined) return ends;
   const batchAxes = draft.batchAxes(source.node);
   return ends.map((end, axis) => (batchAxes.has(axis) && end > 1 ? Number.MAX_SAFE_INTEGER : end));
-}
-
-/** Refuses a value whose size would have to be a constant of the model. */
-function refuseBatchAxes(draft: ModelDraft, node: PlanNode, sized: PlanNode = node): void {
-  if (draft.batchAxes(sized).size > 0) throw dependsOnBatch(draft.plan, node, "its size is a constant of the model");
 }
 
 function appendIota(emit: Emitter, draft: ModelDraft, node: PlanNode, axis: number): void {
@@ -323,48 +306,8 @@ function swappedAxes(rank: number): number[] {
   return [...axes, rank - 1, rank - 2];
 }
 
-function vectorOfOnes(draft: ModelDraft, length: number): string {
-  return sharedConstant(draft, `ones/${length}`, () => {
-    const data = new Float32Array(length).fill(1);
-    return { dims: [length], dataType: dataTypes.float32, rawData: bytesOf(data) };
-  });
-}
-
-function int64s(draft: ModelDraft, values: readonly number[]): string {
-  return sharedConstant(draft, `int64/${values.join(",")}`, () => {
-    const rawData = bytesOf(BigInt64Array.from(values, BigInt));
-    return { dims: [values.length], dataType: dataTypes.int64, rawData };
-  });
-}
-
 function int32Scalar(draft: ModelDraft, value: number): string {
   return sharedConstant(draft, `int32/${value}`, () => {
     return { dims: [], dataType: dataTypes.int32, rawData: bytesOf(Int32Array.of(value)) };
   });
-}
-
-/** Makes a constant once for each description of its content, and gives its name. */
-function sharedConstant(draft: ModelDraft, content: string, make: () => Omit<TensorProto, "name">): string {
-  const known = draft.sharedNames.get(content);
-  if (known !== undefined) return known;
-  const name = draft.uniqueName(content);
-  draft.sharedNames.set(content, name);
-  draft.constants.set(name, { name, ...make() });
-  return name;
-}
-
-function integer(name: string, value: number): AttributeProto {
-  return { name, type: attributeTypes.int, i: value };
-}
-
-function integers(name: string, values: readonly number[]): AttributeProto {
-  return { name, type: attributeTypes.ints, ints: values };
-}
-
-function text(name: string, value: string): AttributeProto {
-  return { name, type: attributeTypes.string, s: new TextEncoder().encode(value) };
-}
-
-function tensorAttribute(name: string, value: TensorProto): AttributeProto {
-  return { name, type: attributeTypes.tensor, t: value };
 }

@@ -9,6 +9,7 @@ import { KdataError } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { GraphDType, Plan } from "../plan.ts";
+import { explainCost } from "../plan-cost.ts";
 import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState, countKnob } from "../session-checks.ts";
@@ -194,6 +195,7 @@ class OnnxProgram implements Program {
       nodes: this.#plan.nodes.length,
       operators: this.#model.operators,
       modelBytes: this.#model.bytes.byteLength,
+      ...explainCost(this.#plan),
     };
   }
 

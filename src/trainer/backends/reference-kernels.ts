@@ -10,6 +10,15 @@ import type { OpKind, PlanNode, Relation } from "../plan.ts";
 import { reduceShape } from "../shapes.ts";
 import type { OpOf, Operands, ValueSpec } from "../primitives.ts";
 import { erf } from "./reference-erf.ts";
+import {
+  conv2d,
+  conv2dInputGradient,
+  conv2dKernelGradient,
+  maxPool2d,
+  maxPool2dGradient,
+  avgPool2d,
+  avgPool2dGradient,
+} from "./reference-windows.ts";
 
 /** The primitives that are computed; inputs are given and constants known. */
 type ComputedKind = Exclude<OpKind, "input" | "const">;
@@ -23,6 +32,9 @@ const kernels: { readonly [K in ComputedKind]: Kernel<K> } = {
   sqrt: (_, operands, result) => elementwise(operands, result, Math.sqrt),
   tanh: (_, operands, result) => elementwise(operands, result, Math.tanh),
   erf: (_, operands, result) => elementwise(operands, result, erf),
+  sin: (_, operands, result) => elementwise(operands, result, Math.sin),
+  cos: (_, operands, result) => elementwise(operands, result, Math.cos),
+  floor: (_, operands, result) => elementwise(operands, result, Math.floor),
   add: (_, operands, result) => elementwise(operands, result, (a, b) => a + b),
   sub: (_, operands, result) => elementwise(operands, result, (a, b) => a - b),
   mul: (_, operands, result) => elementwise(operands, result, result.dtype === "int32" ? Math.imul : (a, b) => a * b),
@@ -64,6 +76,14 @@ const kernels: { readonly [K in ComputedKind]: Kernel<K> } = {
     const onlyAxis = result.shape.map(() => 0).with(axis, 1);
     return tensor(result.dtype, result.shape, offsets(result.shape, onlyAxis));
   },
+  cumsum,
+  conv2d,
+  conv2dInputGradient,
+  conv2dKernelGradient,
+  maxPool2d,
+  maxPool2dGradient,
+  avgPool2d,
+  avgPool2dGradient,
 };
 
 const relations: Record<Relation, (a: number, b: number) => number> = {
@@ -120,6 +140,25 @@ function reduce(
   const places = offsets(x.shape, reducedStrides(x.shape, axes));
   for (const [i, place] of places.entries()) sums[place] = combine(sums[place] ?? start, x.data[i] ?? 0);
   return { dtype, shape, data: dtype === "int32" ? Int32Array.from(sums, (sum) => sum | 0) : Float32Array.from(sums) };
+}
+
+function cumsum(
+  { axis, exclusive, reverse }: OpOf<"cumsum">,
+  [x]: Operands<"cumsum", HostTensor>,
+  { dtype, shape }: ValueSpec,
+): HostTensor {
+  const sums = zeros(dtype, shape);
+  const [size, step] = [at(shape, axis), at(stridesOf(shape), axis)];
+  for (const start of offsets(shape.with(axis, 1), stridesOf(shape))) {
+    let sum = 0;
+    for (let i = 0; i < size; i++) {
+      const place = start + (reverse ? size - 1 - i : i) * step;
+      const next = sum + (x.data[place] ?? 0);
+      sums.data[place] = exclusive ? sum : next;
+      sum = next;
+    }
+  }
+  return sums;
 }
 
 function argmax({ axis }: OpOf<"argmax">, [x]: Operands<"argmax", HostTensor>, { shape }: ValueSpec): HostTensor {

@@ -3,6 +3,7 @@
 import { KdataError } from "../../core/errors.ts";
 import { copyTensor } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
+import { explainCost } from "../plan-cost.ts";
 import type { Plan } from "../plan.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
 import { compute } from "./reference-kernels.ts";
@@ -42,7 +43,7 @@ class ReferenceSession implements Session {
       checkPlanState(plan, this.#state);
       return {
         run: (feeds) => this.#whenOpen(`run ${plan.name}`, () => run(plan, this.#state, feeds)),
-        explain: () => explanation,
+        explain: () => ({ ...explanation, ...explainCost(plan) }),
       };
     });
   }

@@ -7,13 +7,12 @@ import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core
 import { elementCount } from "../../core/tensor.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
 import type { OpOf } from "../primitives.ts";
+import { asInputs, type Call } from "./tfjs-call.ts";
 import type { TfjsEngine } from "./tfjs-engines.ts";
+import { computeWindowOp } from "./tfjs-windows.ts";
 
 /** Computes one node from its operands. The result is a tensor of its own, for its owner to dispose. */
 export type Kernel = (operands: readonly Tensor[]) => Tensor;
-
-/** Runs a kernel of the engine by its registered name. */
-type Call = (kernel: string, inputs: NamedTensorMap, attributes?: NamedAttrMap) => Tensor;
 
 const kernelNames = {
   neg: "Neg",
@@ -21,6 +20,9 @@ const kernelNames = {
   log: "Log",
   sqrt: "Sqrt",
   tanh: "Tanh",
+  sin: "Sin",
+  cos: "Cos",
+  floor: "Floor",
   add: "Add",
   sub: "Sub",
   mul: "Multiply",
@@ -57,7 +59,10 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
     case "exp":
     case "log":
     case "sqrt":
-    case "tanh": {
+    case "tanh":
+    case "sin":
+    case "cos":
+    case "floor": {
       const kernel = kernelNames[op.kind];
       return unary((x) => call(kernel, { x }));
     }
@@ -105,6 +110,16 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
       return unary((x) => cast(engine, call, x, op.dtype));
     case "argmax":
       return unary((x) => call("ArgMax", { x }, { axis: op.axis }));
+    case "cumsum":
+      return unary((x) => engine.core.tidy(() => cumsum(call, x, op)));
+    case "conv2d":
+    case "conv2dInputGradient":
+    case "conv2dKernelGradient":
+    case "maxPool2d":
+    case "maxPool2dGradient":
+    case "avgPool2d":
+    case "avgPool2dGradient":
+      return (operands) => engine.core.tidy(() => computeWindowOp(call, op, operands));
   }
 }
 
@@ -126,11 +141,6 @@ function binary(compute: (a: Tensor, b: Tensor) => Tensor): Kernel {
     if (a === undefined || b === undefined) throw new RangeError("Cannot compute node: it lacks an operand");
     return compute(a, b);
   };
-}
-
-/** Concat takes its tensors as an array, which the type of a kernel's inputs does not know. */
-function asInputs(operands: readonly Tensor[]): NamedTensorMap {
-  return operands as unknown as NamedTensorMap;
 }
 
 /**
@@ -181,6 +191,17 @@ function divisorNearRoot(size: number): number {
   let divisor = Math.floor(Math.sqrt(size));
   while (size % divisor !== 0) divisor--;
   return divisor;
+}
+
+/** Along the last axis, where every engine adds it up. */
+function cumsum(call: Call, x: Tensor, { axis, exclusive, reverse }: OpOf<"cumsum">): Tensor {
+  const last = x.rank - 1;
+  const perm = Array.from({ length: x.rank }, (_, place) => place)
+    .with(axis, last)
+    .with(last, axis);
+  const moved = call("Transpose", { x }, { perm });
+  const sums = call("Cumsum", { x: moved }, { axis: last, exclusive, reverse });
+  return call("Transpose", { x: sums }, { perm });
 }
 
 function scatter(engine: TfjsEngine, call: Call, node: PlanNode, indices: Tensor, updates: Tensor): Tensor {

@@ -6,6 +6,7 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import { KdataError } from "../../core/errors.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { Plan, PlanNode } from "../plan.ts";
+import { explainCost } from "../plan-cost.ts";
 import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
@@ -125,7 +126,7 @@ class TfjsProgram implements Program {
   }
 
   explain(): Explanation {
-    return { nodes: this.#plan.nodes.length, kernels: this.#steps.length };
+    return { nodes: this.#plan.nodes.length, kernels: this.#steps.length, ...explainCost(this.#plan) };
   }
 
   close(): void {

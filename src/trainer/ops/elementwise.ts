@@ -75,6 +75,31 @@ export function erf(x: Sym): Sym {
   return unary("erf", x);
 }
 
+/** Takes the sine of a float32 value, in radians. */
+export function sin(x: Sym): Sym {
+  return unary("sin", x);
+}
+
+/** Takes the cosine of a float32 value, in radians. */
+export function cos(x: Sym): Sym {
+  return unary("cos", x);
+}
+
+/** Rounds a float32 value down to a whole number. Its derivative is 0. */
+export function floor(x: Sym): Sym {
+  return unary("floor", x);
+}
+
+/** Gives -1, 0 or 1 by the sign of a float32 value, and 0 for NaN. Its derivative is 0. */
+export function sign(x: Sym): Sym {
+  return sub(cast(greater(x, 0), "float32"), cast(greater(0, x), "float32"));
+}
+
+/** Raises a positive float32 value to a power. */
+export function pow(x: Sym, exponent: Operand): Sym {
+  return exp(mul(log(x), exponent));
+}
+
 /** Takes `a` where the condition (bool) holds and `b` elsewhere; all three broadcast. */
 export function where(condition: Sym, a: Operand, b: Operand): Sym {
   return condition.graph.node({ kind: "where" }, [condition, ...lift("where", a, b)]);

@@ -37,6 +37,21 @@ export function argmax(x: Sym, axis = -1): Sym {
   return x.graph.node({ kind: "argmax", axis: resolveAxis("argmax", x, axis) }, [x]);
 }
 
+/** Along which axis {@link cumsum} adds, and how. */
+export interface CumsumOptions {
+  /** Default -1, the last. */
+  readonly axis?: number;
+  /** Leaves the element itself out: the first sum is 0. Default false. */
+  readonly exclusive?: boolean;
+  /** Adds from the end of the axis to its start. Default false. */
+  readonly reverse?: boolean;
+}
+
+/** Adds up the float32 or int32 elements so far along an axis. */
+export function cumsum(x: Sym, { axis = -1, exclusive = false, reverse = false }: CumsumOptions = {}): Sym {
+  return x.graph.node({ kind: "cumsum", axis: resolveAxis("cumsum", x, axis), exclusive, reverse }, [x]);
+}
+
 /** Which operands of {@link matmul} are transposed in their last two axes first. */
 export interface MatmulOptions {
   readonly transposeA?: boolean;

@@ -10,8 +10,10 @@ import * as layers from "../../../src/trainer/layers.ts";
 import * as losses from "../../../src/trainer/losses.ts";
 import * as metrics from "../../../src/trainer/metrics.ts";
 import * as optimizers from "../../../src/trainer/optimizers.ts";
+import type { UnaryKind } from "../../../src/trainer/plan.ts";
 import { openBackend } from "../../../src/trainer/registry.ts";
 import { initialState, inspectModel, planTraining } from "../../../src/trainer/train-step.ts";
+import { slideOver, type Pair, type Window } from "../../../src/trainer/windows.ts";
 import { openCandidates } from "./candidates.ts";
 import { bool, compute, elements, float32, int32 } from "./plans.ts";
 
@@ -63,7 +65,7 @@ describe.each(candidates)("$name", ({ backend, reason }) => {
 function cases(): Case[] {
   const wide = random("wide", [7, 33], 3);
   return [
-    ...(["neg", "exp", "tanh", "erf"] as const).map((kind) => unary(kind, wide)),
+    ...(["neg", "exp", "tanh", "erf", "sin", "cos", "floor"] as const).map((kind) => unary(kind, wide)),
     ...(["log", "sqrt"] as const).map((kind) => unary(kind, positive("positive", [7, 33]))),
     unary("erf", float32([-6, -4, -1, -1e-3, 0, 1e-6, 0.3, 2, 3.9, 5])),
     unary("tanh", float32([-20, -1e-3, 0, 1e-6, 0.4, 12])),
@@ -76,10 +78,13 @@ function cases(): Case[] {
     ...indexCases(),
     ...productCases(),
     ...castCases(),
+    ...cumsumCases(),
+    ...convolutionCases(),
+    ...poolingCases(),
   ];
 }
 
-function unary(kind: "neg" | "exp" | "log" | "sqrt" | "tanh" | "erf", x: HostTensor): Case {
+function unary(kind: UnaryKind, x: HostTensor): Case {
   return { title: `${kind} of ${shown(x)}`, inputs: [x], build: (graph, [a]) => graph.node({ kind }, [a!]) };
 }
 
@@ -305,6 +310,129 @@ function castCases(): Case[] {
       };
     }),
   );
+}
+
+function cumsumCases(): Case[] {
+  return [random("summed", [3, 40, 2], 2), whole("summed", [3, 4, 2])].flatMap((x) =>
+    [0, 1, 2].flatMap((axis) =>
+      [false, true].flatMap((exclusive) =>
+        [false, true].map((reverse): Case => {
+          return {
+            title: `cumsum of ${shown(x)} along ${axis}${exclusive ? ", exclusive" : ""}${reverse ? ", reverse" : ""}`,
+            inputs: [x],
+            build: (graph, [a]) => graph.node({ kind: "cumsum", axis, exclusive, reverse }, [a!]),
+          };
+        }),
+      ),
+    ),
+  );
+}
+
+interface Convolution {
+  readonly window: Window;
+  readonly groups?: number;
+  readonly channels?: number;
+  readonly filters?: number;
+  readonly input?: Pair;
+}
+
+const convolutions: readonly Convolution[] = [
+  { window: slide([3, 3]) },
+  { window: slide([3, 3], { before: [1, 1], after: [1, 1] }), channels: 1, filters: 4 },
+  { window: slide([1, 1]), channels: 5, filters: 7 },
+  { window: slide([1, 1], { strides: [2, 3] }) },
+  { window: slide([3, 3], { strides: [2, 2], before: [0, 0], after: [1, 1] }), input: [8, 8] },
+  { window: slide([2, 3], { strides: [3, 2], before: [1, 0], after: [0, 2] }) },
+  { window: slide([2, 2], { dilations: [3, 2], before: [2, 1], after: [0, 1] }) },
+  { window: slide([3, 2], { strides: [2, 3], dilations: [2, 2], before: [3, 1], after: [2, 2] }) },
+  { window: slide([2, 2], { before: [3, 0], after: [0, 2] }) }, // more padding than the window is wide
+  { window: slide([5, 5], { before: [2, 2], after: [2, 2] }), channels: 3, filters: 2 },
+  { window: slide([3, 3], { before: [1, 1], after: [1, 1] }), groups: 4, channels: 4, filters: 4 },
+  { window: slide([3, 3], { strides: [2, 2], before: [1, 1], after: [1, 1] }), groups: 3, channels: 3, filters: 6 },
+  { window: slide([2, 1], { dilations: [2, 1], before: [0, 1] }), groups: 2, channels: 6, filters: 4 },
+  { window: slide([7, 9]), input: [7, 9] }, // one result
+];
+
+function slide(size: Pair, differing: Partial<Window> = {}): Window {
+  return { size, strides: [1, 1], dilations: [1, 1], before: [0, 0], after: [0, 0], ...differing };
+}
+
+function convolutionCases(): Case[] {
+  return convolutions.flatMap(({ window, groups = 1, channels = 2, filters = 3, input = [7, 9] }): Case[] => {
+    const x = random("planes", [3, channels, ...input], 1);
+    const kernel = random("kernel", [...window.size, channels / groups, filters], 1);
+    const result = random("result", [3, filters, ...slideOver(input, window)], 1);
+    const where = `${groups} groups of ${shown(x)}, ${JSON.stringify(window)}`;
+    return [
+      {
+        title: `conv2d over ${where}`,
+        inputs: [x, kernel],
+        build: (graph, [a, b]) => graph.node({ kind: "conv2d", window, groups }, [a!, b!]),
+      },
+      {
+        title: `conv2dInputGradient over ${where}`,
+        inputs: [result, kernel],
+        build: (graph, [a, b]) =>
+          graph.node({ kind: "conv2dInputGradient", window, groups, inputSize: input }, [a!, b!]),
+      },
+      {
+        title: `conv2dKernelGradient over ${where}`,
+        inputs: [x, result],
+        build: (graph, [a, b]) => graph.node({ kind: "conv2dKernelGradient", window, groups }, [a!, b!]),
+      },
+    ];
+  });
+}
+
+function poolingCases(): Case[] {
+  const windows = [
+    slide([2, 2], { strides: [2, 2] }),
+    slide([2, 2], { strides: [2, 2], before: [1, 0], after: [0, 1] }),
+    slide([3, 3], { strides: [2, 2], before: [1, 1], after: [1, 1] }),
+    slide([3, 2]),
+    slide([1, 2], { strides: [3, 4] }),
+    slide([7, 9]),
+  ];
+  return windows.flatMap((window): Case[] => {
+    const gradient = random("gradient", [2, 3, ...slideOver([7, 9], window)], 1);
+    const tied = float32(elements(random("tied", [2, 3, 7, 9], 2)).map(Math.round), [2, 3, 7, 9]); // many are equal
+    return [
+      ...[random("planes", [2, 3, 7, 9], 2), tied].flatMap((x, place): Case[] => {
+        const where = `${place === 0 ? "distinct" : "equal"} elements, ${JSON.stringify(window)}`;
+        return [
+          {
+            title: `maxPool2d over ${where}`,
+            inputs: [x],
+            build: (graph, [a]) => graph.node({ kind: "maxPool2d", window }, [a!]),
+          },
+          {
+            title: `maxPool2dGradient over ${where}`,
+            inputs: [x, gradient],
+            build: (graph, [a, b]) => graph.node({ kind: "maxPool2dGradient", window }, [a!, b!]),
+          },
+          {
+            title: `maxPool2d with its gradient over ${where}`,
+            inputs: [x, gradient],
+            build: (graph, [a, b]) => {
+              const pooled = graph.node({ kind: "maxPool2d", window }, [a!]);
+              const product = graph.node({ kind: "mul" }, [pooled, b!]);
+              return graph.node({ kind: "maxPool2dGradient", window }, [a!, product]);
+            },
+          },
+        ];
+      }),
+      {
+        title: `avgPool2d over ${JSON.stringify(window)}`,
+        inputs: [tied],
+        build: (graph, [a]) => graph.node({ kind: "avgPool2d", window }, [a!]),
+      },
+      {
+        title: `avgPool2dGradient over ${JSON.stringify(window)}`,
+        inputs: [gradient],
+        build: (graph, [a]) => graph.node({ kind: "avgPool2dGradient", window, inputSize: [7, 9] }, [a!]),
+      },
+    ];
+  });
 }
 
 async function runOnce(
