@@ -202,7 +202,7 @@ describe("layers", () => {
     expect(() => dense(0)).toThrow(RangeError);
     expect(() => dense(1.5)).toThrow(/1.5 units/);
     expect(() => dense(1, { activation: "toString" as "relu" })).toThrow(
-      /unknown activation 'toString' \(known: relu,/,
+      /no activation 'toString', only linear, relu,/,
     );
   });
 
