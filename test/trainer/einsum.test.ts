@@ -12,8 +12,10 @@ function plainEinsum(equation: string, operands: readonly { shape: number[]; dat
   const [left = "", result = ""] = equation.split("->");
   const written = left.split(",");
   const sizes = new Map<string, number>();
-  written.forEach((letters, i) => Array.from(letters).forEach((l, axis) => sizes.set(l, operands[i]!.shape[axis]!)));
-  const order = [...new Set([...result, ...sizes.keys()])];
+  for (const [i, letters] of written.entries()) {
+    for (const [axis, letter] of Array.from(letters).entries()) sizes.set(letter, operands[i]!.shape[axis]!);
+  }
+  const order = [...new Set([...Array.from(result), ...sizes.keys()])];
   const outSize = Array.from(result).reduce((n, l) => n * sizes.get(l)!, 1);
   const total = order.reduce((n, l) => n * sizes.get(l)!, 1);
   const sums = new Array<number>(outSize).fill(0);

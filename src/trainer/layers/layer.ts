@@ -166,6 +166,12 @@ export abstract class Layer<Input = Sym> {
   }
 }
 
+/** What is traced. */
+export interface TraceOptions {
+  /** A training step, in which layers drop out and change their state. Default false. */
+  readonly training?: boolean;
+}
+
 /** Lists the layers among the properties of an object, alone or in arrays. */
 export function listLayers(holder: object): (readonly [name: string, layer: AnyLayer])[] {
   return Object.entries(holder).flatMap(([key, value]: [string, unknown]) => {
@@ -176,21 +182,12 @@ export function listLayers(holder: object): (readonly [name: string, layer: AnyL
 }
 
 /**
- * Traces a model: names its layers and applies it to `x`, whose leading axis is the batch.
+ * Traces a model: names its layers and applies it to `x`, one value or several by name, whose leading axis is the batch.
  *
- * @param model - the model
- * @param graph - where its values go
- * @param x - its input, or its inputs by name
- * @param options - `training`: a training step, in which layers drop out and change their state. Default false.
  * @throws {KdataError} `shape` when the input does not fit a layer, or two layers have one path; the message names them.
  */
-export function traceModel(
-  model: Model,
-  graph: Graph,
-  x: Sym | SymRecord,
-  { training = false }: { readonly training?: boolean } = {},
-): TracedModel {
-  const trace = new Trace(graph, findPaths(model), training);
+export function traceModel(model: Model, graph: Graph, x: Sym | SymRecord, options: TraceOptions = {}): TracedModel {
+  const trace = new Trace(graph, findPaths(model), options.training ?? false);
   const outer = currentTrace;
   currentTrace = trace;
   try {

@@ -12,7 +12,7 @@ export interface NormalizedAxes {
   /** The sizes along `axes`: the shape of a parameter. */
   readonly shape: readonly number[];
   /** Gives a value of that shape the axes in between, with size 1, so that it broadcasts to the input. */
-  expand(value: Sym): Sym;
+  readonly expand: (value: Sym) => Sym;
 }
 
 /**

@@ -31,7 +31,7 @@ function encoderBlock(): layers.Layer {
   const { layerNormalization, multiHeadAttention, mlp } = layers;
   const attend = multiHeadAttention({ numHeads: 2, keyDim: 6, dropout: 0.1 });
   return layers.sequential([
-    layers.residual(layers.sequential([layerNormalization(), attend as layers.Layer])),
+    layers.residual(layers.sequential([layerNormalization(), attend])),
     layers.residual(layers.sequential([layerNormalization(), mlp(24, { dropout: 0.1 })])),
   ]);
 }
@@ -78,8 +78,8 @@ function languageModel(): layers.Model {
     },
     (x: Sym, { words, norms: [before, between, after], attention, mlp }) => {
       const start = words.apply(x);
-      const attended = ops.add(start, attention.apply(before!.apply(start)));
-      return words.attend(after!.apply(ops.add(attended, mlp.apply(between!.apply(attended)))));
+      const attended = ops.add(start, attention.apply(before.apply(start)));
+      return words.attend(after.apply(ops.add(attended, mlp.apply(between.apply(attended)))));
     },
   );
 }
