@@ -29,7 +29,7 @@ module.exports = {
     layer("writers", ["core", "kernels", "readers"]),
     layer("transforms", ["core", "kernels"]),
     layer("loaders", ["core", "kernels", "readers", "transforms"]),
-    layer("trainer", ["core"]),
+    layer("trainer", ["core", "kernels"]),
     layer("convert", ["core", "readers", "writers", "transforms", "loaders"]),
     {
       name: "core-imports-nothing",

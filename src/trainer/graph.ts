@@ -3,7 +3,7 @@
 import { KdataError } from "../core/errors.ts";
 import { bytesOf, copyTensor, tensor, type Tensor } from "../core/tensor.ts";
 import { rewrite } from "./graph-rewrites.ts";
-import type { GraphDType, Op, Plan, PlanNode } from "./plan.ts";
+import type { Distribution, GraphDType, Op, Plan, PlanNode, RandomSpec } from "./plan.ts";
 import { checkOperandCount, formatShape, formatSpec, sameShape, type ValueSpec } from "./primitives.ts";
 import { inferSpec, isShape } from "./shapes.ts";
 
@@ -59,6 +59,8 @@ export class Graph {
   readonly #syms: Sym[] = [];
   readonly #known = new Map<string, Sym>();
   readonly #inputNames = new Set<string>();
+  /** By the input's name. */
+  readonly #randoms = new Map<string, { readonly sym: Sym; readonly spec: RandomSpec }>();
   #scope = "";
   #note = "";
 
@@ -79,6 +81,20 @@ export class Graph {
     if (!isShape(shape)) throw new RangeError(`Cannot declare input '${name}': ${formatShape(shape)} is not a shape`);
     this.#inputNames.add(name);
     return this.#append({ kind: "input", name }, [], { shape: [...shape], dtype });
+  }
+
+  /**
+   * Declares a feed of random numbers, fresh at each run. It is called `random/<scope>/<n>`, counted within its scope, and
+   * what it draws depends on that name and nothing else of the graph.
+   */
+  random(shape: readonly number[], distribution: Distribution): Sym {
+    const prefix = this.#scope === "" ? "random" : `random/${this.#scope}`;
+    let count = 0;
+    while (this.#inputNames.has(`${prefix}/${count}`)) count++;
+    const name = `${prefix}/${count}`;
+    const sym = this.input(name, shape, distribution.kind === "bernoulli" ? "bool" : "float32");
+    this.#randoms.set(name, { sym, spec: { shape: sym.shape, distribution } });
+    return sym;
   }
 
   /**
@@ -131,6 +147,14 @@ export class Graph {
     }
   }
 
+  /**
+   * Runs `body` as a function of many primitives that a backend may have a kernel of its own for: its values belong to the
+   * scope `<layer>/<name>`.
+   */
+  composite<T>(name: string, body: () => T): T {
+    return this.scope(this.#scope === "" ? name : `${this.#scope}/${name}`, body, this.#note);
+  }
+
   /** Makes the error for values that do not fit, which names the layer that is being traced. The caller throws it. */
   misfit(action: string, reason: string): KdataError {
     const place = this.#scope === "" ? "" : ` in ${this.#scope}`;
@@ -139,7 +163,7 @@ export class Graph {
   }
 
   /**
-   * Cuts out what the updates and outputs need. Feeds and state that nothing needs are not part of the plan; an update of
+   * Cuts out what the updates and outputs need; random numbers among it become feeds by themselves. Feeds and state that nothing needs are not part of the plan; an update of
    * state by itself neither.
    *
    * @throws {TypeError} when an input is needed that is neither fed nor state, or an update has another shape or dtype than
@@ -152,7 +176,9 @@ export class Graph {
     const live = this.#liveFrom(name, results);
 
     const ids = new Map(live.map((sym, id) => [sym, id]));
-    const inputNames = new Map([...Object.entries(feeds), ...Object.entries(state)].map(([key, sym]) => [sym, key]));
+    const randoms = [...this.#randoms].filter(([, { sym }]) => ids.has(sym));
+    const allFeeds = [...Object.entries(feeds), ...randoms.map(([key, { sym }]): [string, Sym] => [key, sym])];
+    const inputNames = new Map([...allFeeds, ...Object.entries(state)].map(([key, sym]) => [sym, key]));
     function named(entries: readonly [string, Sym][]): Map<string, number> {
       return new Map(entries.flatMap(([key, sym]) => (ids.has(sym) ? [[key, ids.get(sym) ?? -1] as const] : [])));
     }
@@ -165,7 +191,8 @@ export class Graph {
     return {
       name,
       nodes,
-      feeds: named(Object.entries(feeds)),
+      feeds: named(allFeeds),
+      ...(randoms.length > 0 && { randoms: new Map(randoms.map(([key, { spec }]) => [key, spec])) }),
       state: named(Object.entries(state)),
       updates: named(changes),
       outputs: named(Object.entries(outputs)),

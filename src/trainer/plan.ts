@@ -82,6 +82,21 @@ export type Relation = "equal" | "greater" | "greaterEqual";
 /** The name of a primitive. */
 export type OpKind = Op["kind"];
 
+/** What random numbers a feed holds, each drawn by itself. */
+export type Distribution =
+  /** float32 in [0, 1), 24 random bits. */
+  | { readonly kind: "uniform" }
+  /** float32 of mean 0 and standard deviation 1. */
+  | { readonly kind: "normal" }
+  /** bool, true with the given probability. */
+  | { readonly kind: "bernoulli"; readonly probability: number };
+
+/** A feed of random numbers. */
+export interface RandomSpec {
+  readonly shape: readonly number[];
+  readonly distribution: Distribution;
+}
+
 /** One computed value. */
 export interface PlanNode {
   /** Its place in {@link Plan.nodes}. */
@@ -103,6 +118,11 @@ export interface Plan {
   readonly nodes: readonly PlanNode[];
   /** Tensors to feed at each run: name to node id. */
   readonly feeds: ReadonlyMap<string, number>;
+  /**
+   * Those of the feeds that hold random numbers, and which. To a backend they are feeds as all others; whoever runs the
+   * program draws them, so that every backend computes with the same bits. None where it is left out.
+   */
+  readonly randoms?: ReadonlyMap<string, RandomSpec>;
   /** Tensors of the session that the plan reads: name to node id. */
   readonly state: ReadonlyMap<string, number>;
   /** Their new values after the run: name to node id. State without an entry stays as it is. */

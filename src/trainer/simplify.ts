@@ -59,6 +59,7 @@ function renumber(plan: Plan, rewritten: readonly PlanNode[], standsFor: readonl
     name: plan.name,
     nodes,
     feeds: renamed(plan.feeds),
+    ...(plan.randoms && { randoms: plan.randoms }),
     state: renamed(plan.state),
     updates: renamed(plan.updates),
     outputs: renamed(plan.outputs),

@@ -5,7 +5,7 @@ import { tensor, zeros } from "../core/tensor.ts";
 import type { HostTensor } from "./backend.ts";
 import { gradient } from "./gradient.ts";
 import { Graph, type Sym } from "./graph.ts";
-import { traceModel, type Layer, type Parameter, type TracedModel } from "./layers.ts";
+import { traceModel, type Model, type Parameter, type SymRecord, type TracedModel } from "./layers.ts";
 import type { Loss } from "./losses.ts";
 import type { Metric } from "./metrics.ts";
 import * as ops from "./ops.ts";
@@ -18,15 +18,18 @@ export interface FeedSpec {
   readonly dtype: GraphDType;
 }
 
+/** What a model takes: one value, or several by name. */
+export type InputSpec = FeedSpec | Readonly<Record<string, FeedSpec>>;
+
 /** What a training run computes. */
 export interface Recipe {
-  readonly model: Layer;
+  readonly model: Model;
   readonly loss: Loss;
   readonly metrics: readonly Metric[];
   readonly optimizer: Optimizer;
 }
 
-/** Names of the feeds that are not features. `weight` is 1 for a sample that counts and 0 for one that fills the batch. */
+/** Names of the feeds; of several inputs each is `input/<name>`. `weight` is 1 for a sample that counts and 0 for one that fills the batch. */
 export const feedNames = { input: "input", target: "target", weight: "weight" } as const;
 
 /** A plan of the model with its loss, and what the model predicts in it. */
@@ -34,6 +37,8 @@ export interface SupervisedPlan {
   readonly plan: Plan;
   /** The batch axis included. */
   readonly predictionShape: readonly number[];
+  /** Whether rows that only fill a batch would change the result: layers keep statistics of the whole batch. */
+  readonly mixesRows: boolean;
 }
 
 /** Prefixes of the names under which a session keeps parameters and optimizer state. */
@@ -45,11 +50,12 @@ export const statePrefix = { model: "model/", optimizer: "optimizer/" } as const
  * Outputs: `loss` (float32 scalar, the mean over the samples that count), `weight` (how many those are) and `metric/<name>`
  * (the sum over the samples that count).
  */
-export function planTraining(recipe: Recipe, input: FeedSpec, target: FeedSpec): SupervisedPlan {
-  const traced = traceSupervised(recipe, input, target);
+export function planTraining(recipe: Recipe, input: InputSpec, target: FeedSpec): SupervisedPlan {
+  const traced = traceSupervised(recipe, input, target, { training: true });
   const { graph, outputs } = traced;
   const state: Record<string, Sym> = { ...traced.state };
   const updates: Record<string, Sym> = {};
+  for (const [path, sym] of traced.model.updates) updates[`${statePrefix.model}${path}`] = sym;
 
   const scalars: Record<string, Sym> = {};
   for (const name of Object.keys(recipe.optimizer.scalars)) {
@@ -83,24 +89,24 @@ export function planTraining(recipe: Recipe, input: FeedSpec, target: FeedSpec):
     for (const [slot, next] of Object.entries(result.slots)) updates[slotName(slot, parameter)] = next;
   });
   const plan = graph.plan({ name: "train", feeds: traced.feeds, state, updates, outputs });
-  return { plan, predictionShape: traced.model.output.shape };
+  return { plan, predictionShape: traced.model.output.shape, mixesRows: traced.model.updates.size > 0 };
 }
 
 /** Plans an evaluation: the outputs of {@link planTraining} without any update. */
-export function planEvaluation(recipe: Recipe, input: FeedSpec, target: FeedSpec): SupervisedPlan {
-  const { graph, model, feeds, state, outputs } = traceSupervised(recipe, input, target);
+export function planEvaluation(recipe: Recipe, input: InputSpec, target: FeedSpec): SupervisedPlan {
+  const { graph, model, feeds, state, outputs } = traceSupervised(recipe, input, target, { training: false });
   const plan = graph.plan({ name: "evaluate", feeds, state, updates: {}, outputs });
-  return { plan, predictionShape: model.output.shape };
+  return { plan, predictionShape: model.output.shape, mixesRows: false };
 }
 
 /** Plans a prediction. Output: `prediction`, what the model returns. */
-export function planPrediction(model: Layer, input: FeedSpec): Plan {
+export function planPrediction(model: Model, input: InputSpec): Plan {
   const graph = new Graph();
-  const x = graph.input(feedNames.input, input.shape, input.dtype);
+  const { x, feeds } = declareInputs(graph, input);
   const traced = traceModel(model, graph, x);
   return graph.plan({
     name: "predict",
-    feeds: { [feedNames.input]: x },
+    feeds,
     state: parameterState(traced),
     updates: {},
     outputs: { prediction: traced.output },
@@ -108,9 +114,19 @@ export function planPrediction(model: Layer, input: FeedSpec): Plan {
 }
 
 /** Traces the model alone, to look at its layers and parameters. */
-export function inspectModel(model: Layer, input: FeedSpec): TracedModel {
+export function inspectModel(model: Model, input: InputSpec): TracedModel {
   const graph = new Graph();
-  return traceModel(model, graph, graph.input(feedNames.input, input.shape, input.dtype));
+  return traceModel(model, graph, declareInputs(graph, input).x);
+}
+
+/** Says whether a model takes one value, not several by name. */
+export function isOneInput(input: InputSpec): input is FeedSpec {
+  return Array.isArray(input["shape"]);
+}
+
+/** Names the feed of one of several inputs. */
+export function inputFeedName(name: string): string {
+  return `${feedNames.input}/${name}`;
 }
 
 /**
@@ -152,12 +168,27 @@ function parameterState(traced: TracedModel): Record<string, Sym> {
   );
 }
 
-function traceSupervised(recipe: Recipe, input: FeedSpec, target: FeedSpec) {
+/** Declares the model's inputs, and lists them by the names of their feeds. */
+function declareInputs(
+  graph: Graph,
+  input: InputSpec,
+): { readonly x: Sym | SymRecord; readonly feeds: Record<string, Sym> } {
+  if (isOneInput(input)) {
+    const x = graph.input(feedNames.input, input.shape, input.dtype);
+    return { x, feeds: { [feedNames.input]: x } };
+  }
+  const x = Object.fromEntries(
+    Object.entries(input).map(([name, { shape, dtype }]) => [name, graph.input(inputFeedName(name), shape, dtype)]),
+  );
+  return { x, feeds: Object.fromEntries(Object.entries(x).map(([name, sym]) => [inputFeedName(name), sym])) };
+}
+
+function traceSupervised(recipe: Recipe, input: InputSpec, target: FeedSpec, mode: { readonly training: boolean }) {
   const graph = new Graph();
-  const x = graph.input(feedNames.input, input.shape, input.dtype);
+  const { x, feeds } = declareInputs(graph, input);
   const y = graph.input(feedNames.target, target.shape, target.dtype);
-  const weight = graph.input(feedNames.weight, [input.shape[0] ?? 1], "float32");
-  const model = traceModel(recipe.model, graph, x);
+  const weight = graph.input(feedNames.weight, [target.shape[0] ?? 1], "float32");
+  const model = traceModel(recipe.model, graph, x, mode);
 
   const total = ops.sum(weight);
   // A batch may hold nothing but filling (a rank that had to make a step); its loss is 0, not 0 / 0.
@@ -175,7 +206,7 @@ function traceSupervised(recipe: Recipe, input: FeedSpec, target: FeedSpec) {
     graph,
     model,
     outputs,
-    feeds: { [feedNames.input]: x, [feedNames.target]: y, [feedNames.weight]: weight },
+    feeds: { ...feeds, [feedNames.target]: y, [feedNames.weight]: weight },
     state: parameterState(model),
   };
 }

@@ -10,11 +10,13 @@ import type { Callback } from "./callbacks.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
 import { EpochMeter, runningMeans, type Sums } from "./epoch-meter.ts";
 import { checkClasses, feedSpec, feedTensor, weightTensor } from "./feeds.ts";
-import type { Layer } from "./layers.ts";
+import { batchOfOne, inputsOf, ofBatch, type InputNames, type ModelInputs, type SampleShape } from "./inputs.ts";
+import type { Model, Parameter } from "./layers.ts";
 import type { Loss } from "./losses.ts";
 import type { Metric } from "./metrics.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { Plan } from "./plan.ts";
+import { RandomFeeds } from "./random-feeds.ts";
 import { openForTraining, resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
@@ -28,6 +30,7 @@ import {
   settingNames,
   statePrefix,
   type FeedSpec,
+  type InputSpec,
   type Recipe,
 } from "./train-step.ts";
 
@@ -44,8 +47,11 @@ export interface TrainerOptions {
   readonly optimizer: Optimizer;
   readonly loss: Loss;
   readonly metrics?: readonly Metric[];
-  /** The feature of a batch that the model takes. Default `x`. */
-  readonly input?: string;
+  /**
+   * The feature of a batch that the model takes. Default `x`. For a model of several inputs a list of features, or the
+   * model's names with the features' (`{ query: "question" }`): the model takes a record of them.
+   */
+  readonly input?: InputNames;
   /** The feature of a batch that the loss and the metrics compare with. Default `y`. */
   readonly target?: string;
   /** A backend's name. Default: the environment's `KDATA_BACKEND`, else `onnx`. */
@@ -57,7 +63,7 @@ export interface TrainerOptions {
    * blocks the thread that asks, which all do but `reference`.
    */
   readonly computeThread?: boolean;
-  /** The seed of the initial weights. Default 0. */
+  /** The seed of the initial weights and of what layers draw at each step. Default 0. */
   readonly seed?: number;
 }
 
@@ -100,8 +106,11 @@ type Entry = "train" | "evaluate" | "predict";
 /** One compiled plan and the shapes it was compiled for. */
 interface Compiled {
   readonly rows: number;
-  readonly input: FeedSpec;
+  readonly input: InputSpec;
   readonly target: FeedSpec | undefined;
+  /** Whether a smaller batch cannot be filled up for it. */
+  readonly mixesRows: boolean;
+  readonly randoms: RandomFeeds;
   /** Where targets number classes: how many there are. */
   readonly classes: number | undefined;
   readonly program: Program;
@@ -128,7 +137,7 @@ interface PendingState {
  */
 export class Trainer {
   readonly #recipe: Recipe;
-  readonly #input: string;
+  readonly #input: ModelInputs;
   readonly #target: string;
   readonly #backendName: string;
   readonly #knobs: Knobs | undefined;
@@ -137,9 +146,11 @@ export class Trainer {
   readonly #programs = new Map<Entry, Compiled[]>();
   #backend: Backend | undefined;
   #session: Session | undefined;
-  #inputSpec: FeedSpec | undefined;
+  #inputSpec: InputSpec | undefined;
   #pending: PendingState | undefined;
   #epoch = 0;
+  /** Steps trained so far: what the random numbers of the next one depend on. */
+  #step = 0;
   #isClosed = false;
   /** A backend may compute without ever giving way. */
   readonly #turns = takeTurns();
@@ -150,12 +161,12 @@ export class Trainer {
    * @throws {KdataError} `usage` when there is no such option or backend.
    * @throws {RangeError} when the seed is not a whole number from 0 on.
    */
-  constructor(model: Layer, options: TrainerOptions) {
+  constructor(model: Model, options: TrainerOptions) {
     checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
     checkWhole("Cannot make trainer", "seed", options.seed ?? 0, 0);
     const { optimizer, loss, metrics = [] } = options;
     this.#recipe = { model, loss, metrics, optimizer };
-    this.#input = options.input ?? "x";
+    this.#input = inputsOf(options.input ?? "x");
     this.#target = options.target ?? "y";
     this.#backendName = resolveBackendName(options.backend);
     this.#knobs = options.knobs;
@@ -166,6 +177,11 @@ export class Trainer {
   /** Epochs trained so far, over all calls of `fit`. */
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Steps trained so far, over all calls of `fit`. */
+  get step(): number {
+    return this.#step;
   }
 
   /** Opens the backend and says what it is, before any data is there. */
@@ -259,13 +275,17 @@ export class Trainer {
   /**
    * Describes the model as a table: layers, output shapes, parameters.
    *
-   * @param inputShape the shape of one sample; left out, that of the data seen so far.
+   * @param sample shape (float32), or shape and dtype, of one sample's input, or those of its inputs by name; left out, those
+   *   of the data seen so far.
    */
-  summary(inputShape?: readonly number[]): string {
-    const shape = inputShape ? [1, ...inputShape] : this.#inputSpec?.shape;
-    if (shape === undefined) throw new TypeError("Cannot summarise: give the shape of one sample, or fit first");
-    const spec: FeedSpec = { shape, dtype: this.#inputSpec?.dtype ?? "float32" };
-    return formatSummary(inspectModel(this.#recipe.model, spec));
+  summary(sample?: SampleShape): string {
+    return formatSummary(inspectModel(this.#recipe.model, this.#sampleSpec("summarise", sample)));
+  }
+
+  /** Lists the model's parameters, its layers' state among them, in the order of the computation; `sample` as in `summary()`. */
+  parameters(sample?: SampleShape): readonly Parameter[] {
+    const traced = inspectModel(this.#recipe.model, this.#sampleSpec("list parameters", sample));
+    return traced.parameters.map(({ parameter }) => parameter);
   }
 
   /** Copies the model's weights: name to float32 tensor, names as in `summary()`. */
@@ -274,13 +294,17 @@ export class Trainer {
     return selectPrefix(state, statePrefix.model);
   }
 
-  /** Writes weights and optimizer state as safetensors, whole or not at all. */
+  /** Writes weights, the layers' and the optimizer's state as safetensors, whole or not at all. */
   async save(path: string): Promise<void> {
-    writeSafetensors(path, await this.#opened().read(), { format: "kdata", epoch: String(this.#epoch) });
+    writeSafetensors(path, await this.#opened().read(), {
+      format: "kdata",
+      epoch: String(this.#epoch),
+      step: String(this.#step),
+    });
   }
 
   /**
-   * Reads what `save` wrote: weights, the optimizer's state, the number of epochs. The optimizer's settings, such as its
+   * Reads what `save` wrote: weights, the optimizer's state, the numbers of epochs and steps. The optimizer's settings, such as its
    * learning rate, stay those of this trainer. Before the first batch it is kept to replace the initial weights then.
    *
    * @throws {KdataError} `state` (here, or at the first batch) when a tensor is missing, too much, or has another shape than
@@ -290,29 +314,31 @@ export class Trainer {
     checkOptionNames("Cannot load weights", options, ["weightsOnly"]);
     this.#checkOpen();
     const { tensors, metadata } = readSafetensors(path);
-    const epoch = Number(metadata["epoch"] ?? 0);
-    if (!Number.isSafeInteger(epoch) || epoch < 0) {
-      throw new KdataError("format", `Cannot load weights: '${metadata["epoch"]}' is no number of epochs`, {
+    const [epoch, step] = (["epoch", "step"] as const).map((name) => {
+      const count = Number(metadata[name] ?? 0);
+      if (Number.isSafeInteger(count) && count >= 0) return count;
+      throw new KdataError("format", `Cannot load weights: '${metadata[name]}' is no number of ${name}s`, {
         at: { source: path },
       });
-    }
+    });
     if (this.#session) await this.#restore(this.#session, { tensors, options });
     else this.#pending = { tensors, options };
-    this.#epoch = epoch;
+    this.#epoch = epoch ?? 0;
+    this.#step = step ?? 0;
   }
 
   /**
-   * Makes the model's forward pass with its present weights as a self-contained ONNX file: one input `input`, one output
-   * `prediction`, both with the batch as the leading axis, of any size.
+   * Makes the model's forward pass with its present weights as a self-contained ONNX file: one input `input` (of several, one
+   * `input/<name>` each), one output `prediction`, all with the batch as the leading axis, of any size.
    *
    * @throws {KdataError} `unsupported` when the model computes something that depends on the batch size.
    */
   async exportOnnx(): Promise<Uint8Array> {
     const session = this.#opened();
     const { model } = this.#recipe;
-    const { shape, dtype } = this.#inputSpec as FeedSpec;
+    const input = this.#inputSpec ?? {};
     function planOf(batch: number): Plan {
-      return planPrediction(model, { shape: [batch, ...shape.slice(1)], dtype });
+      return planPrediction(model, ofBatch(input, batch));
     }
     const { planToOnnx } = await import("./backends/onnx-model.ts");
     return planToOnnx(planOf, { state: await session.read([...planOf(1).state.keys()]) });
@@ -344,7 +370,10 @@ export class Trainer {
     for await (const batch of data) {
       meter.arrived();
       const compiled = await this.#program("train", batch);
-      const outputs = await compiled.program.run(this.#feeds(batch, compiled));
+      const feeds = this.#feeds(batch, compiled);
+      compiled.randoms.addTo(feeds, this.#step);
+      const outputs = await compiled.program.run(feeds);
+      this.#step++;
       batch.release();
       const step = meter.stepped(outputs, addOutputs);
       for (const callback of callbacks) {
@@ -364,13 +393,18 @@ export class Trainer {
     if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
   }
 
-  /** Finds or compiles the program for a batch: one that takes exactly its rows, else the next larger one. */
+  /**
+   * Finds or compiles the program for a batch: one that takes exactly its rows, else the next larger one, unless rows that
+   * only fill the batch would count.
+   */
   async #program(entry: Entry, batch: Batch): Promise<Compiled> {
     const known = this.#programs.get(entry) ?? [];
-    const fitting = known.filter(({ rows }) => rows >= batch.size).sort((a, b) => a.rows - b.rows)[0];
+    const fitting = known
+      .filter(({ rows, mixesRows }) => (mixesRows ? rows === batch.size : rows >= batch.size))
+      .sort((a, b) => a.rows - b.rows)[0];
     if (fitting) return fitting;
 
-    const input = feedSpec(batch, this.#input);
+    const input = this.#input.spec((feature) => feedSpec(batch, feature));
     const target = entry === "predict" ? undefined : feedSpec(batch, this.#target);
     const session = await this.#open(input);
     const compiled = { rows: batch.size, input, target, ...(await this.#compile(session, entry, { input, target })) };
@@ -382,18 +416,21 @@ export class Trainer {
     session: Session,
     entry: Entry,
     { input, target }: Pick<Compiled, "input" | "target">,
-  ): Promise<Pick<Compiled, "classes" | "program">> {
+  ): Promise<Pick<Compiled, "classes" | "program" | "mixesRows" | "randoms">> {
     if (target === undefined) {
-      const program = await session.compile(planPrediction(this.#recipe.model, input));
-      return { classes: undefined, program };
+      const plan = planPrediction(this.#recipe.model, input);
+      const program = await session.compile(plan);
+      return { classes: undefined, program, mixesRows: false, randoms: new RandomFeeds(plan, this.#seed) };
     }
     const planned = (entry === "train" ? planTraining : planEvaluation)(this.#recipe, input, target);
-    const classes = this.#recipe.loss.classes?.(planned.predictionShape);
-    return { classes, program: await session.compile(planned.plan) };
+    const { plan, predictionShape, mixesRows } = planned;
+    const classes = this.#recipe.loss.classes?.(predictionShape);
+    const program = await session.compile(plan);
+    return { classes, program, mixesRows, randoms: new RandomFeeds(plan, this.#seed) };
   }
 
   #feeds(batch: Batch, { rows, input, target, classes }: Compiled): Map<string, HostTensor> {
-    const feeds = new Map<string, HostTensor>([[feedNames.input, feedTensor(batch, this.#input, input)]]);
+    const feeds = this.#input.feeds(input, (feature, spec) => feedTensor(batch, feature, spec));
     if (target) {
       const targets = feedTensor(batch, this.#target, target);
       if (classes !== undefined) checkClasses(batch, this.#target, targets, classes);
@@ -404,7 +441,7 @@ export class Trainer {
   }
 
   /** Opens the session at the first batch. It becomes the trainer's only when what was loaded before fits it. */
-  async #open(input: FeedSpec): Promise<Session> {
+  async #open(input: InputSpec): Promise<Session> {
     this.#checkOpen();
     if (this.#session) return this.#session;
     const { parameters } = inspectModel(this.#recipe.model, input);
@@ -430,6 +467,12 @@ export class Trainer {
   async #restore(session: Session, { tensors, options }: PendingState): Promise<void> {
     const settings = settingNames(this.#recipe.optimizer);
     await session.write(chooseRestored(tensors, await session.read(), settings, options));
+  }
+
+  #sampleSpec(action: string, sample: SampleShape | undefined): InputSpec {
+    const spec = sample === undefined ? this.#inputSpec : batchOfOne(sample, this.#inputSpec);
+    if (spec === undefined) throw new TypeError(`Cannot ${action}: give the shape of one sample, or fit first`);
+    return spec;
   }
 
   #checkOpen(): void {

@@ -1,7 +1,7 @@
 // What `kdata train` expects of a user's module.
 
 import type { Knobs } from "./backend.ts";
-import type { Layer } from "./layers.ts";
+import type { Model } from "./layers.ts";
 import type { BatchSource, TrainerOptions } from "./trainer.ts";
 
 /** Batches to train on and, if wanted, to evaluate after each epoch. */
@@ -18,7 +18,7 @@ export interface TrainingSettings extends TrainerOptions {
 
 /** The exports of a module for `kdata train`: a model, its data (or a function that opens it), and settings. */
 export interface TrainingModule {
-  readonly model: Layer;
+  readonly model: Model;
   readonly data: TrainingData | (() => TrainingData | Promise<TrainingData>);
   readonly settings: TrainingSettings;
 }

@@ -1,62 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { elementCount } from "../../src/core/tensor.ts";
 import { gradient } from "../../src/trainer/gradient.ts";
 import { Graph, type Sym } from "../../src/trainer/graph.ts";
 import * as ops from "../../src/trainer/ops.ts";
 import type { OpKind } from "../../src/trainer/plan.ts";
 import { slideOver, type Pair, type Window } from "../../src/trainer/windows.ts";
+import { checkGradient, spread, type Checked } from "./check-gradient.ts";
 import { elements, evaluate, float32, int32 } from "./evaluate.ts";
-
-const STEP = 2 ** -7; // the differences of float32 values are exact enough, and the third derivative small enough
-
-interface Checked {
-  readonly shapes: readonly (readonly number[])[];
-  readonly build: (...inputs: Sym[]) => Sym;
-  /** Brings a number of [-1, 1] to where the function is smooth. */
-  readonly domain?: (value: number) => number;
-}
-
-/** Holds the gradient of `sum(weights * build(inputs))` by every input element to a central difference. */
-async function checkGradient({ shapes, build, domain = (value) => value }: Checked): Promise<void> {
-  const graph = new Graph();
-  const inputs = shapes.map((shape, i) => graph.input(`x${i}`, shape, "float32"));
-  const result = build(...inputs);
-  const weights = spread(elementCount(result.shape), 3).map((value) => value + 0.1);
-  const loss = ops.sum(ops.mul(result, graph.constant(float32(result.shape, weights))));
-  const gradients = gradient(loss, inputs);
-  const values = shapes.map((shape, i) => float32(shape, spread(elementCount(shape), i).map(domain)));
-  const feeds = inputs.map((input, i) => [input, values[i]!] as const);
-  const found = await evaluate(gradients, feeds);
-
-  async function weighted(): Promise<number> {
-    const outputs = await elements(result, feeds);
-    return outputs.reduce((sum, value, i) => sum + value * Math.fround(weights[i]!), 0);
-  }
-  for (const [i, { data }] of values.entries()) {
-    expect(found[i]!.shape).toEqual(shapes[i]);
-    for (let place = 0; place < data.length; place++) {
-      const value = data[place]!;
-      data[place] = value + STEP;
-      const above = { at: data[place]!, loss: await weighted() };
-      data[place] = value - STEP;
-      const below = { at: data[place]!, loss: await weighted() };
-      data[place] = value;
-      const wanted = (above.loss - below.loss) / (above.at - below.at);
-      expect(Math.abs(found[i]!.data[place]! - wanted)).toBeLessThan(1e-3 * (1 + Math.abs(wanted)));
-    }
-  }
-}
-
-/** Distinct numbers in (-1, 1), none closer to another of the same list than `1 / count`, in an order that jumps about. */
-function spread(count: number, seed: number): number[] {
-  const stride = [1, 3, 7, 11, 13, 17].find((candidate, i) => i >= (seed % 3) + 1 && gcd(candidate, count) === 1) ?? 1;
-  return Array.from({ length: count }, (_, i) => (2 * ((i * stride + seed) % count) + 1) / count - 1 + seed * 0.013);
-}
-
-function gcd(a: number, b: number): number {
-  return b === 0 ? a : gcd(b, a % b);
-}
 
 const positive = (value: number): number => 1.5 + value;
 
@@ -222,7 +172,48 @@ const checks: { readonly [K in OpKind]: readonly Checked[] | "none" } = {
   })),
 } as const;
 
+/** Functions composed of the primitives whose derivative has a corner or a shape to get wrong. */
+const composed: readonly (Checked & { readonly title: string })[] = [
+  ...(
+    ["geluTanh", "silu", "softplus", "logSigmoid", "elu", "selu", "leakyRelu", "hardSigmoid", "logSoftmax"] as const
+  ).map((title) => ({ title, shapes: [[2, 3]], build: (x: Sym) => ops[title](x) })),
+  { title: "pow", shapes: [[2, 3]], build: (x) => ops.add(ops.pow(x, 3), ops.pow(x, -1.5)), domain: positive },
+  { title: "logSumExp", shapes: [[2, 3]], build: (x) => ops.logSumExp(x, { axes: 0 }) },
+  { title: "variance", shapes: [[2, 3]], build: (x) => ops.variance(x, { axes: 1 }) },
+  { title: "layerNorm", shapes: [[2, 3, 2]], build: (x) => ops.layerNorm(x, { axes: [1, 2], epsilon: 0.1 }) },
+  { title: "rmsNorm", shapes: [[2, 3], [3]], build: (x, gamma) => ops.rmsNorm(x, { axes: 1, epsilon: 0.1, gamma }) },
+  {
+    title: "einsum",
+    shapes: [
+      [2, 3, 4],
+      [4, 2],
+    ],
+    build: (a, b) => ops.einsum("abc,cd->dba", a, b),
+  },
+  { title: "repeat", shapes: [[2, 3]], build: (x) => ops.repeat(x, 2, 0) },
+  { title: "stack", shapes: [[2], [2]], build: (a, b) => ops.stack([a, b, a], 1) },
+  {
+    title: "takeAlongAxis",
+    shapes: [[2, 3]],
+    build: (x) => ops.takeAlongAxis(x, indices(x.graph, [2, 2], [2, 0, 1, 1])),
+  },
+  { title: "rotaryEmbedding", shapes: [[1, 3, 1, 4]], build: (x) => ops.rotaryEmbedding(x, { base: 10, offset: 1 }) },
+  {
+    title: "attention",
+    shapes: [
+      [1, 3, 2, 2],
+      [1, 3, 1, 2],
+      [1, 3, 1, 2],
+    ],
+    build: (q, k, v) => ops.attention(q, k, v, { causal: true, softCap: 2 }),
+  },
+];
+
 describe("gradient()", () => {
+  test.each(composed)("agrees with finite differences of $title", async (checked) => {
+    await checkGradient(checked);
+  });
+
   const cases = Object.entries(checks).flatMap(([kind, list]) => (list === "none" ? [] : [[kind, list] as const]));
   test.each(cases)("of %s agrees with central differences", async (_, list) => {
     for (const check of list) await checkGradient(check);

@@ -2,10 +2,15 @@ import { describe, expect, test } from "vitest";
 import { Graph, type Sym } from "../../src/trainer/graph.ts";
 import { ones, zeros } from "../../src/trainer/initializers.ts";
 import {
+  batchNormalization,
   dense,
+  dropout,
+  einsumDense,
   flatten,
   gelu,
+  groupNormalization,
   Layer,
+  multiHeadAttention,
   relu,
   sequential,
   traceModel,
@@ -202,12 +207,84 @@ describe("layers", () => {
     expect(() => dense(0)).toThrow(RangeError);
     expect(() => dense(1.5)).toThrow(/1.5 units/);
     expect(() => dense(1, { activation: "toString" as "relu" })).toThrow(
-      /unknown activation 'toString' \(known: relu,/,
+      /no activation 'toString', only linear, relu,/,
     );
   });
 
   test("flatten makes one row a sample", () => {
     expect(trace(flatten(), [4, 2, 3]).output.shape).toEqual([4, 6]);
     expect(trace(flatten(), [4]).output.shape).toEqual([4, 1]);
+  });
+});
+
+describe("layers in training", () => {
+  function traced(model: Layer, training: boolean): TracedModel {
+    const graph = new Graph();
+    return traceModel(model, graph, graph.input("x", [4, 6], "float32"), { training });
+  }
+
+  test("dropout draws a mask in training alone, named by its layer, and keeps 1 - rate of it", () => {
+    const model = sequential([dropout(0.25), dropout(0.5, { noiseShape: [1] })]);
+    expect(traced(model, false).output.op.kind).toBe("input");
+    const { output } = traced(model, true);
+    const x = output.graph.syms[0]!;
+    const plan = output.graph.plan({ name: "train", feeds: { x }, state: {}, updates: {}, outputs: { output } });
+    expect([...plan.randoms!]).toEqual([
+      ["random/dropout/0", { shape: [4, 6], distribution: { kind: "bernoulli", probability: 0.75 } }],
+      ["random/dropout_1/0", { shape: [4, 1], distribution: { kind: "bernoulli", probability: 0.5 } }],
+    ]);
+    expect([...plan.feeds.keys()]).toEqual(["x", "random/dropout/0", "random/dropout_1/0"]);
+    expect(() => dropout(1)).toThrow(/rate 1 is not in \[0, 1\)/);
+    expect(() => traced(sequential([dropout(0.5, { noiseShape: [5] })]), true)).toThrow(
+      /in dropout .*does not broadcast/,
+    );
+  });
+
+  test("state is updated in training alone, and not where the layer is frozen", () => {
+    const model = sequential([batchNormalization(), dense(2)]);
+    expect([...traced(model, true).updates.keys()]).toEqual([
+      "batch_normalization/movingMean",
+      "batch_normalization/movingVariance",
+    ]);
+    expect(traced(model, false).updates.size).toBe(0);
+    model.trainable = false;
+    const frozen = traced(model, true);
+    expect(frozen.updates.size).toBe(0);
+    expect(frozen.parameters.every(({ parameter }) => !parameter.trainable)).toBe(true);
+  });
+
+  test("updateState refuses what is no state", () => {
+    class Wrong extends Layer {
+      call(x: Sym): Sym {
+        this.updateState("missing", x);
+        return x;
+      }
+    }
+    expect(() => traced(new Wrong(), true)).toThrow(/Cannot update 'missing': it is no state of Wrong/);
+    expect(traced(new Wrong(), false).updates.size).toBe(0);
+  });
+
+  test("freezing one layer leaves the others trainable", () => {
+    const model = sequential([dense(3, { trainable: false }), dense(2)]);
+    const flags = traced(model, true).parameters.map(({ parameter }) => [parameter.path, parameter.trainable]);
+    expect(Object.fromEntries(flags)).toEqual({
+      "dense/kernel": false,
+      "dense/bias": false,
+      "dense_1/kernel": true,
+      "dense_1/bias": true,
+    });
+  });
+
+  test("mistakes name the layer, the option and what fits", () => {
+    expect(() => dense(2, { units: 3 } as object)).toThrow(/no option 'units'/);
+    expect(() => multiHeadAttention({ numHeads: 4, keyDim: 2, numKeyValueHeads: 3 })).toThrow(/do not share 3 heads/);
+    expect(() => traced(sequential([multiHeadAttention({ numHeads: 2, keyDim: 2 })]), false)).toThrow(
+      "Cannot trace multiHeadAttention in multi_head_attention (its input is float32 [4, 6]): it takes float32 [batch, length, n], not float32 [4, 6]",
+    );
+    expect(() => traced(sequential([groupNormalization({ groups: 4 })]), false)).toThrow(/do not make 4 groups/);
+    expect(() => traced(sequential([batchNormalization({ axis: 2 })]), false)).toThrow(/along axis 2/);
+    expect(() => traced(sequential([einsumDense("abc,cd->abd", { outputShape: [null, 3] })]), false)).toThrow(
+      /in einsum_dense .*does not fit/,
+    );
   });
 });

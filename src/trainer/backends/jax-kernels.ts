@@ -6,6 +6,7 @@ import { elementCount } from "../../core/tensor.ts";
 import type { HostTensor } from "../backend.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
 import type { OpOf } from "../primitives.ts";
+import { computeWindowOp } from "./jax-windows.ts";
 
 /** An array of jax-js; inside its compiler, one that stands for an array. */
 export type JaxArray = Jax.Array;
@@ -55,7 +56,10 @@ export function kernelFor(jax: typeof Jax, node: PlanNode, sources: readonly Pla
     case "exp":
     case "log":
     case "sqrt":
-    case "tanh": {
+    case "tanh":
+    case "sin":
+    case "cos":
+    case "floor": {
       const apply = numpy[op.kind];
       return unary((x) => apply(x));
     }
@@ -108,6 +112,16 @@ export function kernelFor(jax: typeof Jax, node: PlanNode, sources: readonly Pla
       return unary((x) => x.astype(numpy[op.dtype]));
     case "argmax":
       return unary((x) => numpy.argmax(x, op.axis));
+    case "cumsum":
+      return unary((x) => cumsum(jax, x, op));
+    case "conv2d":
+    case "conv2dInputGradient":
+    case "conv2dKernelGradient":
+    case "maxPool2d":
+    case "maxPool2dGradient":
+    case "avgPool2d":
+    case "avgPool2dGradient":
+      return (operands) => computeWindowOp(jax, op, shape, operands);
   }
 }
 
@@ -173,6 +187,22 @@ function sum({ numpy }: typeof Jax, x: JaxArray, { axes, keepDims }: OpOf<"sum">
     partial = parts > 1 ? numpy.sum(partial.reshape([rows, parts, LONG_SUM]), [2]) : numpy.sum(partial, [1]);
   }
   return partial.reshape(shape);
+}
+
+function cumsum({ numpy }: typeof Jax, x: JaxArray, { axis, exclusive, reverse }: OpOf<"cumsum">): JaxArray {
+  const inOrder = reverse ? numpy.flip(x, axis) : x;
+  const summed = numpy.cumsum(exclusive ? shifted(numpy, inOrder, axis) : inOrder, axis);
+  return reverse ? numpy.flip(summed, axis) : summed;
+}
+
+/** Moves every element one place on along an axis; a zero comes first and the last one is lost. */
+function shifted(numpy: typeof Jax.numpy, x: JaxArray, axis: number): JaxArray {
+  const size = x.shape[axis] ?? 0;
+  const kept = x.slice(...x.shape.map((length, place): [number, number] => [0, place === axis ? size - 1 : length]));
+  return numpy.pad(
+    kept,
+    kept.shape.map((_, place): [number, number] => [place === axis ? 1 : 0, 0]),
+  );
 }
 
 /** The engine has no scatter of its own but the one that its gradient of a gather is. */

@@ -1,14 +1,15 @@
 // The fully connected layer: activation(x kernel + bias).
 
+import { checkOptionNames } from "../../core/options.ts";
 import type { Sym } from "../graph.ts";
 import { glorotUniform, zeros, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
-import { activations, type Activation } from "./activation.ts";
-import { Layer } from "./layer.ts";
+import { activations, checkActivation, type Activation } from "./activation.ts";
+import { Layer, type LayerOptions } from "./layer.ts";
 
 /** How a dense layer differs from a plain matrix product with a bias. */
-export interface DenseOptions {
+export interface DenseOptions extends LayerOptions {
   /** None by default. */
   readonly activation?: Activation;
   /** Default true. */
@@ -17,13 +18,22 @@ export interface DenseOptions {
   readonly kernelInitializer?: Initializer;
   /** Default `zeros`. */
   readonly biasInitializer?: Initializer;
-  readonly name?: string;
 }
+
+const optionNames: Readonly<Record<keyof DenseOptions, true>> = {
+  activation: true,
+  useBias: true,
+  kernelInitializer: true,
+  biasInitializer: true,
+  name: true,
+  trainable: true,
+};
 
 /**
  * Makes a layer from `[batch, ..., n]` to `[batch, ..., units]`, with the parameters `kernel` `[n, units]` and `bias` `[units]`.
  *
- * @throws {RangeError} when `units` is not a whole number from 1 on, or the activation is not known.
+ * @throws {RangeError} when `units` is not a whole number from 1 on.
+ * @throws {KdataError} `usage` when there is no such option or activation.
  */
 export function dense(units: number, options: DenseOptions = {}): Layer {
   return new Dense(units, options);
@@ -38,17 +48,14 @@ class Dense extends Layer {
     if (!Number.isSafeInteger(units) || units < 1) {
       throw new RangeError(`Cannot make dense layer: ${units} units; give a whole number from 1 on`);
     }
-    const { activation } = options;
-    if (activation !== undefined && !Object.hasOwn(activations, activation)) {
-      const known = Object.keys(activations).join(", ");
-      throw new RangeError(`Cannot make dense layer: unknown activation '${activation}' (known: ${known})`);
-    }
+    checkOptionNames("Cannot make dense layer", options, Object.keys(optionNames));
+    checkActivation("Cannot make dense layer", options.activation);
     this.#units = units;
     this.#options = options;
   }
 
   call(x: Sym): Sym {
-    const { activation, useBias = true, kernelInitializer = glorotUniform, biasInitializer = zeros } = this.#options;
+    const { useBias = true, kernelInitializer = glorotUniform, biasInitializer = zeros } = this.#options;
     const size = x.shape.at(-1);
     if (size === undefined || x.shape.length < 2 || x.dtype !== "float32") {
       throw x.graph.misfit("dense", `it takes float32 [batch, ..., n], not ${formatSpec(x)}`);
@@ -57,6 +64,6 @@ class Dense extends Layer {
     const output = useBias
       ? ops.add(product, this.param("bias", [this.#units], { initializer: biasInitializer }))
       : product;
-    return activation === undefined ? output : activations[activation](output);
+    return activations[this.#options.activation ?? "linear"](output);
   }
 }

@@ -4,10 +4,10 @@ import { elementCount } from "../../core/tensor.ts";
 import type { Sym } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
-import { Layer } from "./layer.ts";
+import { Layer, type LayerOptions } from "./layer.ts";
 
 /** Makes a layer from `[batch, ...s]` to `[batch, n]`, `n` being the elements of one sample, in their row-major order. */
-export function flatten(options: { readonly name?: string } = {}): Layer {
+export function flatten(options: LayerOptions = {}): Layer {
   return new Flatten(options);
 }
 

@@ -2,8 +2,8 @@
 
 import { KdataError } from "../../core/errors.ts";
 import { elementCount } from "../../core/tensor.ts";
-import type { Graph, Sym } from "../graph.ts";
-import { glorotUniform, type Initializer } from "../initializers.ts";
+import { Sym, type Graph } from "../graph.ts";
+import { glorotUniform, zeros, type Initializer } from "../initializers.ts";
 import { formatShape, formatSpec, sameShape } from "../primitives.ts";
 
 /** A float32 tensor that a layer owns and training changes. */
@@ -11,6 +11,7 @@ export interface Parameter {
   /** The layer's path and the parameter's name: `encoder/dense_1/kernel`. */
   readonly path: string;
   readonly shape: readonly number[];
+  /** Whether the optimizer changes it: not where it, its layer or a layer around that is frozen, nor where it is a layer's state. */
   readonly trainable: boolean;
   readonly initializer: Initializer;
 }
@@ -23,6 +24,29 @@ export interface ParameterOptions {
   readonly trainable?: boolean;
 }
 
+/** How a layer's state starts. */
+export interface StateOptions {
+  /** Default `zeros`. */
+  readonly initializer?: Initializer;
+}
+
+/** What every layer takes. */
+export interface LayerOptions {
+  /** Stands in the path of the layer's parameters instead of the property that holds it. */
+  readonly name?: string | undefined;
+  /** False freezes the parameters of the layer and of the layers inside it. Default true. */
+  readonly trainable?: boolean | undefined;
+}
+
+/** Several values by name: what a layer of several inputs takes. */
+export type SymRecord = Readonly<Record<string, Sym>>;
+
+/** A layer, whatever it takes. */
+export type AnyLayer = Layer<never>;
+
+/** What a trainer trains: a layer of one input, or of several by name. */
+export type Model = Layer | Layer<SymRecord>;
+
 /** One layer of a traced model. */
 export interface TracedLayer {
   readonly path: string;
@@ -30,14 +54,17 @@ export interface TracedLayer {
   readonly type: string;
   /** Of its first application. */
   readonly outputShape: readonly number[];
-  /** Elements of its own parameters, those of the layers inside not among them. */
+  /** Elements of its own parameters and state, those of the layers inside not among them. */
   readonly parameterCount: number;
 }
 
 /** What the trace of a model found, in the order of the computation. */
 export interface TracedModel {
   readonly output: Sym;
+  /** State of layers is among them, as parameters that are not trainable. */
   readonly parameters: readonly { readonly parameter: Parameter; readonly sym: Sym }[];
+  /** What a training step makes of the layers' state, by path; none where the trace is of no training step. */
+  readonly updates: ReadonlyMap<string, Sym>;
   readonly layers: readonly TracedLayer[];
 }
 
@@ -50,6 +77,8 @@ let currentTrace: Trace | undefined;
  * A subclass keeps the layers inside it in ordinary properties, alone or in arrays; their names make the paths of the
  * parameters. It may be applied more than once and has the same parameters each time.
  *
+ * `Input` is what it takes: one value, or a record of several.
+ *
  * @example
  * class Residual extends Layer {
  *   readonly project = layers.dense(16);
@@ -58,33 +87,51 @@ let currentTrace: Trace | undefined;
  *   }
  * }
  */
-export abstract class Layer {
+export abstract class Layer<Input = Sym> {
   /** Stands in the path instead of the property's name, where it is set. */
   readonly name: string | undefined;
 
-  constructor({ name }: { readonly name?: string | undefined } = {}) {
+  /**
+   * False freezes the parameters of the layer and of the layers inside it. It is read when a model is traced, so set it
+   * before the trainer's first batch.
+   */
+  trainable: boolean;
+
+  constructor({ name, trainable = true }: LayerOptions = {}) {
     this.name = name;
+    this.trainable = trainable;
   }
 
   /** Computes the layer. A subclass writes it, {@link Layer.apply} calls it. */
-  abstract call(x: Sym): Sym;
+  abstract call(x: Input): Sym;
 
   /**
    * Computes the layer in its place in the model: it may have parameters, and messages name its path.
    *
    * @throws {KdataError} `shape` when the input does not fit; the message names the layer and the input's shape.
    */
-  apply(x: Sym): Sym {
-    return currentTrace === undefined ? this.call(x) : currentTrace.apply(this, x);
+  apply(x: Input): Sym {
+    return this.within(x, () => this.call(x));
   }
 
   /** Lists the layers inside with the last part of their paths: by default the own properties that hold layers. */
-  children(): readonly (readonly [name: string, layer: Layer])[] {
-    return Object.entries(this).flatMap(([key, value]: [string, unknown]) => {
-      if (value instanceof Layer) return [[key, value] as const];
-      if (!Array.isArray(value)) return [];
-      return value.flatMap((item: unknown, i) => (item instanceof Layer ? [[`${key}/${i}`, item] as const] : []));
-    });
+  children(): readonly (readonly [name: string, layer: AnyLayer])[] {
+    return listLayers(this);
+  }
+
+  /** Whether a training step is being traced: false in evaluation, prediction and export. */
+  protected get training(): boolean {
+    return currentTrace?.training ?? false;
+  }
+
+  /** Whether the layer's parameters are frozen where it stands: by itself or by a layer around it. */
+  protected get frozen(): boolean {
+    return currentTrace?.isFrozen(this) ?? !this.trainable;
+  }
+
+  /** Computes something with the layer's own parameters in its place in the model, as {@link Layer.apply} does `call`. */
+  protected within(x: unknown, body: () => Sym): Sym {
+    return currentTrace === undefined ? body() : currentTrace.apply(this, x, body);
   }
 
   /**
@@ -99,36 +146,80 @@ export abstract class Layer {
     }
     return currentTrace.parameter(this, name, shape, options);
   }
+
+  /**
+   * Makes state of the layer: a float32 tensor without a gradient that {@link Layer.updateState} changes. It is saved with
+   * the parameters, and evaluation reads it as it is.
+   */
+  protected state(name: string, shape: readonly number[], { initializer = zeros }: StateOptions = {}): Sym {
+    return this.param(name, shape, { initializer, trainable: false });
+  }
+
+  /**
+   * Says what a training step makes of the layer's state. Outside of training it does nothing. Where the layer is applied
+   * more than once in a step, the last call counts, and `state` gives what the call before it said.
+   *
+   * @throws {TypeError} when the layer has no such state.
+   */
+  protected updateState(name: string, next: Sym): void {
+    currentTrace?.update(this, name, next);
+  }
+}
+
+/** What is traced. */
+export interface TraceOptions {
+  /** A training step, in which layers drop out and change their state. Default false. */
+  readonly training?: boolean;
+}
+
+/** Lists the layers among the properties of an object, alone or in arrays. */
+export function listLayers(holder: object): (readonly [name: string, layer: AnyLayer])[] {
+  return Object.entries(holder).flatMap(([key, value]: [string, unknown]) => {
+    if (isLayer(value)) return [[key, value] as const];
+    if (!Array.isArray(value)) return [];
+    return value.flatMap((item: unknown, i) => (isLayer(item) ? [[`${key}/${i}`, item] as const] : []));
+  });
 }
 
 /**
- * Traces a model: names its layers and applies it to `x`, whose leading axis is the batch.
+ * Traces a model: names its layers and applies it to `x`, one value or several by name, whose leading axis is the batch.
  *
  * @throws {KdataError} `shape` when the input does not fit a layer, or two layers have one path; the message names them.
  */
-export function traceModel(model: Layer, graph: Graph, x: Sym): TracedModel {
-  const trace = new Trace(graph, findPaths(model));
+export function traceModel(model: Model, graph: Graph, x: Sym | SymRecord, options: TraceOptions = {}): TracedModel {
+  const trace = new Trace(graph, findPaths(model), options.training ?? false);
   const outer = currentTrace;
   currentTrace = trace;
   try {
-    return trace.finish(model, model.apply(x));
+    // Whether the model takes one value or several is known to who chose its inputs.
+    return trace.finish(model, (model as Layer<Sym | SymRecord>).apply(x));
   } finally {
     currentTrace = outer;
   }
 }
 
 /** The name of a layer's class. */
-export function typeOf(layer: Layer): string {
+export function typeOf(layer: AnyLayer): string {
   return layer.constructor.name || "Layer";
 }
 
+function isLayer(value: unknown): value is AnyLayer {
+  return value instanceof Layer;
+}
+
+/** Where a layer stands in a model. */
+interface Place {
+  readonly path: string;
+  readonly isFrozen: boolean;
+}
+
 /** Gives each layer inside a model its path. One that is reached twice keeps the shortest; the model's own is empty. */
-function findPaths(model: Layer): Map<Layer, string> {
-  const paths = new Map([[model, ""]]);
+function findPaths(model: AnyLayer): Map<AnyLayer, Place> {
+  const places = new Map<AnyLayer, Place>([[model, { path: "", isFrozen: !model.trainable }]]);
   const taken = new Set<string>();
-  for (const [layer, path] of paths) {
+  for (const [layer, { path, isFrozen }] of places) {
     for (const [key, child] of layer.children()) {
-      if (paths.has(child)) continue;
+      if (places.has(child)) continue;
       const childPath = joinPath(path, child.name ?? key);
       if (taken.has(childPath)) {
         throw new KdataError("shape", `Cannot trace model: two layers have the path '${childPath}'`, {
@@ -136,43 +227,56 @@ function findPaths(model: Layer): Map<Layer, string> {
         });
       }
       taken.add(childPath);
-      paths.set(child, childPath); // the loop goes on to it: a map is iterated in insertion order
+      // The loop goes on to it: a map is iterated in insertion order.
+      places.set(child, { path: childPath, isFrozen: isFrozen || !child.trainable });
     }
   }
-  return paths;
+  return places;
 }
 
 function joinPath(path: string, name: string): string {
   return path === "" ? name : `${path}/${name}`;
 }
 
+/** Describes what a layer is applied to, for messages. */
+function describeInput(x: unknown): string {
+  if (x instanceof Sym) return `its input is ${formatSpec(x)}`;
+  const named = Object.entries(x ?? {}).flatMap(([name, value]: [string, unknown]) =>
+    value instanceof Sym ? [`${name} ${formatSpec(value)}`] : [],
+  );
+  return named.length === 0 ? "" : `its inputs are ${named.join(", ")}`;
+}
+
 /** A parameter and the layer that made it. */
 interface OwnedParameter {
-  readonly owner: Layer;
+  readonly owner: AnyLayer;
   readonly parameter: Parameter;
   readonly sym: Sym;
 }
 
 /** One model on its way into a graph. */
 class Trace {
+  readonly training: boolean;
   readonly #graph: Graph;
-  readonly #paths: ReadonlyMap<Layer, string>;
+  readonly #places: ReadonlyMap<AnyLayer, Place>;
   readonly #parameters = new Map<string, OwnedParameter>();
+  readonly #updates = new Map<string, Sym>();
   /** In the order of first application; undefined until the layer's first output is there. */
-  readonly #outputShapes = new Map<Layer, readonly number[] | undefined>();
-  readonly #applying: Layer[] = [];
+  readonly #outputShapes = new Map<AnyLayer, readonly number[] | undefined>();
+  readonly #applying: AnyLayer[] = [];
 
-  constructor(graph: Graph, paths: ReadonlyMap<Layer, string>) {
+  constructor(graph: Graph, places: ReadonlyMap<AnyLayer, Place>, training: boolean) {
     this.#graph = graph;
-    this.#paths = paths;
+    this.#places = places;
+    this.training = training;
   }
 
-  apply(layer: Layer, x: Sym): Sym {
-    if (!this.#paths.has(layer)) return layer.call(x); // made on the fly: part of the layer that uses it
+  apply(layer: AnyLayer, x: unknown, body: () => Sym): Sym {
+    if (!this.#places.has(layer)) return body(); // made on the fly: part of the layer that uses it
     if (!this.#outputShapes.has(layer)) this.#outputShapes.set(layer, undefined);
     this.#applying.push(layer);
     try {
-      const output = this.#graph.scope(this.#scopeOf(layer), () => layer.call(x), `its input is ${formatSpec(x)}`);
+      const output = this.#graph.scope(this.#scopeOf(layer), body, describeInput(x));
       this.#outputShapes.set(layer, this.#outputShapes.get(layer) ?? output.shape);
       return output;
     } finally {
@@ -180,8 +284,13 @@ class Trace {
     }
   }
 
-  parameter(owner: Layer, name: string, shape: readonly number[], options: ParameterOptions): Sym {
-    const { initializer = glorotUniform, trainable = true } = options;
+  isFrozen(layer: AnyLayer): boolean {
+    return this.#places.get(layer)?.isFrozen ?? !layer.trainable;
+  }
+
+  parameter(owner: AnyLayer, name: string, shape: readonly number[], options: ParameterOptions): Sym {
+    const { initializer = glorotUniform } = options;
+    const trainable = (options.trainable ?? true) && !this.isFrozen(owner);
     const path = this.#parameterPath(owner, name);
     const known = this.#parameters.get(path);
     if (known === undefined) {
@@ -195,10 +304,20 @@ class Trace {
       const shapes = `${formatShape(shape)} here, ${formatShape(known.sym.shape)} where the layer was applied before`;
       throw this.#graph.misfit(`parameter '${name}'`, shapes);
     }
-    return known.sym;
+    return this.#updates.get(path) ?? known.sym;
   }
 
-  finish(model: Layer, output: Sym): TracedModel {
+  update(owner: AnyLayer, name: string, next: Sym): void {
+    if (!this.training) return;
+    const path = this.#parameterPath(owner, name);
+    const known = this.#parameters.get(path);
+    if (known === undefined || known.parameter.trainable) {
+      throw new TypeError(`Cannot update '${path}': it is no state of ${typeOf(owner)}`);
+    }
+    this.#updates.set(path, next);
+  }
+
+  finish(model: AnyLayer, output: Sym): TracedModel {
     const owned = [...this.#parameters.values()];
     const layers = Array.from(this.#outputShapes, ([layer, outputShape]): TracedLayer => {
       const own = owned.filter(({ owner }) => owner === layer);
@@ -211,12 +330,13 @@ class Trace {
     return {
       output,
       parameters: owned.map(({ parameter, sym }) => ({ parameter, sym })),
+      updates: this.#updates,
       layers: isEmptyShell ? inner : layers,
     };
   }
 
-  #parameterPath(owner: Layer, name: string): string {
-    const path = this.#paths.get(owner);
+  #parameterPath(owner: AnyLayer, name: string): string {
+    const path = this.#places.get(owner)?.path;
     const what = `Cannot make parameter '${name}' of ${typeOf(owner)}`;
     if (path === undefined) {
       throw new TypeError(`${what}: the model does not hold it; keep layers in properties of the layer that uses them`);
@@ -226,7 +346,7 @@ class Trace {
   }
 
   /** The path, and for the model itself a name to show. */
-  #scopeOf(layer: Layer): string {
-    return this.#paths.get(layer) || (layer.name ?? typeOf(layer).toLowerCase());
+  #scopeOf(layer: AnyLayer): string {
+    return this.#places.get(layer)?.path || (layer.name ?? typeOf(layer).toLowerCase());
   }
 }

@@ -1,21 +1,21 @@
 // Layers one after the other.
 
 import type { Sym } from "../graph.ts";
-import { Layer, typeOf } from "./layer.ts";
+import { Layer, typeOf, type LayerOptions } from "./layer.ts";
 
 /**
  * Makes a layer that applies the given ones in turn.
  *
  * Those without a name are called by their class and counted: `dense`, `dense_1`, `flatten`.
  */
-export function sequential(layers: readonly Layer[], options: { readonly name?: string } = {}): Layer {
+export function sequential(layers: readonly Layer[], options: LayerOptions = {}): Layer {
   return new Sequential(layers, options);
 }
 
 class Sequential extends Layer {
   readonly #layers: readonly Layer[];
 
-  constructor(layers: readonly Layer[], options: { readonly name?: string }) {
+  constructor(layers: readonly Layer[], options: LayerOptions) {
     super(options);
     this.#layers = layers;
   }

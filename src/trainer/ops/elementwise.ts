@@ -95,11 +95,6 @@ export function sign(x: Sym): Sym {
   return sub(cast(greater(x, 0), "float32"), cast(greater(0, x), "float32"));
 }
 
-/** Raises a positive float32 value to a power. */
-export function pow(x: Sym, exponent: Operand): Sym {
-  return exp(mul(log(x), exponent));
-}
-
 /** Takes `a` where the condition (bool) holds and `b` elsewhere; all three broadcast. */
 export function where(condition: Sym, a: Operand, b: Operand): Sym {
   return condition.graph.node({ kind: "where" }, [condition, ...lift("where", a, b)]);
