@@ -61,6 +61,8 @@ export interface WeightedSum {
  * Adds up values `[batch, ...s]`, each by its weight `[batch, ...w]`: what `s` has beyond `w` is averaged first. A value of weight
  * 0 has no part, even when it is NaN.
  *
+ * @param values - float32
+ * @param weight - float32
  * @param counts - which places count at all, bool `[batch, ...s]`; then every place has its sample's weight
  * @throws {KdataError} `shape` when the weights do not fit the values.
  */

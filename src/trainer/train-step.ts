@@ -46,6 +46,9 @@ export const statePrefix = { model: "model/", optimizer: "optimizer/" } as const
  * Outputs: `loss` (float32 scalar, the mean over all places that count, by their weights), `weight` (the sum of these weights)
  * and `metric/<name>/<sum>` (what the batch adds to a metric's sums).
  *
+ * @param recipe - model, loss, metrics and optimizer
+ * @param input - of the model
+ * @param target - of the loss
  * @param weightShape - of the weights: `[batch]`, the default, or with the axes of the loss that have weights of their own
  */
 export function planTraining(

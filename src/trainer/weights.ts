@@ -57,7 +57,8 @@ export function weightShape(batch: Batch, target: TargetSpec, rows: number, weig
 /**
  * Makes the weights to feed, of a shape that {@link weightShape} gave.
  *
- * @param targets - as they are fed, `shape[0]` rows
+ * `targets` are those that are fed, filled up to as many rows.
+ *
  * @throws {KdataError} `shape` when a weight is negative or not finite; the message names the sample.
  */
 export function weightTensor(

@@ -49,7 +49,7 @@ describe("losses give Keras' values, and its weighted means", () => {
       const weights = graph.constant(
         float32(
           weight.shape,
-          Array.from(weight.data, (w) => Number(w) * factor + floor),
+          Array.from(weight.data, (w) => w * factor + floor),
         ),
       );
       expectNear(await elements(meanOf(loss, target, prediction, weights)), [wanted], 1e-5);
@@ -84,7 +84,7 @@ describe("gradients of losses are the slopes of their values", () => {
       }
       const found = await elements(slope, [[prediction, float32(shape, data as Float32Array)]]);
       for (const place of [0, 5, 10, 15, 23]) {
-        const step = stepAt(data as Float32Array, place);
+        const step = stepAt(data, place);
         const [before, after] = [await at(place, -step), await at(place, step)];
         const difference = (after - before) / (2 * step);
         expect(Math.abs(found[place]! - difference), `element ${place}`).toBeLessThan(

@@ -87,7 +87,9 @@ describe("every backend gives the same", () => {
   });
 
   test.each(
-    cases.filter(({ metric }, i) => i % 2 === 1 && cases.findIndex((other) => other.metric === metric) === i - 1),
+    cases.filter(
+      ({ metric }, i) => i % 2 === 1 && cases.findIndex((other) => (other.metric as string) === metric) === i - 1,
+    ),
   )("$metric", async (given) => {
     for (const { backend } of candidates) {
       if (backend) expectResult(await values(metricOf(given), partsOf(given), backend), given);

@@ -39,7 +39,7 @@ export function fBetaScore(options: FBetaScoreOptions = {}): Metric {
     throw new RangeError(`Cannot make fBetaScore: threshold is ${threshold}`);
   }
   if (average !== null && !averages.includes(average)) {
-    throw new RangeError(`Cannot make fBetaScore: average is ${String(average)}, not null or ${averages.join(", ")}`);
+    throw new RangeError(`Cannot make fBetaScore: average is ${average}, not null or ${averages.join(", ")}`);
   }
   return {
     name,

@@ -10,6 +10,8 @@ export interface Metric {
    * Builds what a batch adds to the metric: float32 values of any shape, by name. The graph hands them back at each step, so they
    * are small; the host adds them over the batches in float64.
    *
+   * @param target - what is wanted, as it is fed
+   * @param prediction - what the model gives
    * @param weight - float32 `[batch]` or with more of the target's axes: 0 for what fills the batch
    * @throws {KdataError} `shape` when target, prediction and weight do not fit each other.
    */

@@ -25,7 +25,7 @@ export function r2Score(options: R2ScoreOptions = {}): Metric {
   const { classAggregation = "uniform_average", name = "r2Score" } = options;
   checkOptionNames("Cannot make r2Score", options, ["name", "classAggregation"]);
   if (classAggregation !== null && !aggregations.includes(classAggregation)) {
-    throw new RangeError(`Cannot make r2Score: classAggregation is ${String(classAggregation)}`);
+    throw new RangeError(`Cannot make r2Score: classAggregation is ${classAggregation}`);
   }
   return {
     name,

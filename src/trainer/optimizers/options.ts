@@ -61,6 +61,8 @@ const sharedNames: Readonly<Record<keyof OptimizerOptions, true>> = {
 /**
  * Checks the names of an optimizer's options, and the shared ones of them for their ranges.
  *
+ * @param optimizer - its name, for messages
+ * @param options - what was given
  * @param own - names that this optimizer has besides the shared ones
  * @throws {KdataError} `usage` for an unknown name, with the nearest one.
  * @throws {RangeError} when a setting is out of its range, or two ways of clipping are given.

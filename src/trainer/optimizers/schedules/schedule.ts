@@ -27,7 +27,9 @@ export interface DecayOptions {
 /**
  * Checks the options of a schedule.
  *
+ * @param schedule - its name, for messages
  * @param options - numbers must be finite and from 0 on; one whose name ends in `Steps` or `steps` a whole number
+ * @param allowed - the names there are
  * @throws {KdataError} `usage` for an unknown option.
  * @throws {RangeError} for a number out of range.
  */
