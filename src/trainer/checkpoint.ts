@@ -10,7 +10,7 @@ import type { HostTensor } from "./backend.ts";
 const MAX_HEADER_BYTES = 100_000_000; // the specification's own bound
 const ALIGNMENT = 8; // the header is padded with spaces so that the data starts aligned
 const HEADER_START = 8; // behind the header's length
-const BYTES_PER_ELEMENT = 4; // float32
+const BYTES_PER_ELEMENT = 4; // of float32 and int32
 
 /** What a safetensors file of kdata holds. */
 export interface SafetensorsFile {
@@ -19,7 +19,7 @@ export interface SafetensorsFile {
 }
 
 /**
- * Writes float32 tensors as one safetensors file, in the order of the map: under a partial name first, synced, then renamed.
+ * Writes float32 and int32 tensors as one safetensors file, in the order of the map: under a partial name first, synced, then renamed.
  *
  * @throws {KdataError} `output` when the disk refuses; nothing is left behind.
  */
@@ -30,8 +30,8 @@ export function writeSafetensors(
 ): void {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
-  for (const [name, { shape, data }] of tensors) {
-    header[name] = { dtype: "F32", shape, data_offsets: [end, end + data.byteLength] };
+  for (const [name, { dtype, shape, data }] of tensors) {
+    header[name] = { dtype: dtype === "int32" ? "I32" : "F32", shape, data_offsets: [end, end + data.byteLength] };
     end += data.byteLength;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
@@ -65,7 +65,7 @@ export function writeWhole(path: string, parts: readonly Uint8Array[]): void {
 }
 
 /**
- * Reads the float32 tensors of a safetensors file; the memory is fresh.
+ * Reads the float32 and int32 tensors of a safetensors file; the memory is fresh.
  *
  * @throws {KdataError} `input` when the file cannot be read, `format` or `truncated` with the byte when it is not what the
  *   specification asks for: a JSON object of tensors whose data fill the rest of the file without a gap or an overlap.
@@ -86,12 +86,12 @@ export function readSafetensors(path: string): SafetensorsFile {
   entries.sort((a, b) => a.from - b.from || a.to - b.to);
   const tensors = new Map<string, HostTensor>();
   let position = 0;
-  for (const { name, shape, from, to } of entries) {
+  for (const { name, dtype, shape, from, to } of entries) {
     if (from !== position) throw damaged("format", `'${name}' leaves a gap or an overlap`, path, dataStart + from);
     if (dataStart + to > bytes.length) throw damaged("truncated", `'${name}' is not whole`, path, bytes.length);
-    const data = new Float32Array(elementCount(shape));
+    const data = dtype === "F32" ? new Float32Array(elementCount(shape)) : new Int32Array(elementCount(shape));
     bytesOf(data).set(bytes.subarray(dataStart + from, dataStart + to));
-    tensors.set(name, tensor("float32", shape, data));
+    tensors.set(name, data instanceof Int32Array ? tensor("int32", shape, data) : tensor("float32", shape, data));
     position = to;
   }
   if (dataStart + position !== bytes.length) {
@@ -121,16 +121,16 @@ function parseEntry(
   name: string,
   entry: unknown,
   path: string,
-): { name: string; shape: readonly number[]; from: number; to: number } {
+): { name: string; dtype: "F32" | "I32"; shape: readonly number[]; from: number; to: number } {
   const { dtype, shape, data_offsets: offsets } = isObject(entry) ? entry : {};
-  if (dtype !== "F32" || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
-    throw damaged("format", `'${name}' is not a float32 tensor with offsets`, path, HEADER_START);
+  if ((dtype !== "F32" && dtype !== "I32") || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw damaged("format", `'${name}' is not a float32 or int32 tensor with offsets`, path, HEADER_START);
   }
   const [from = 0, to = 0] = offsets;
   if (to - from !== elementCount(shape) * BYTES_PER_ELEMENT) {
     throw damaged("format", `'${name}' has offsets that do not fit its shape`, path, HEADER_START);
   }
-  return { name, shape, from, to };
+  return { name, dtype, shape, from, to };
 }
 
 function damaged(

@@ -1,29 +1,65 @@
 // Clock and sums of one epoch: what a step cost, what it waited, and the means so far.
 
+import { KdataError } from "../core/errors.ts";
 import type { HostTensor } from "./backend.ts";
 import type { EpochLogs, StepLogs } from "./callbacks.ts";
+import type { Metric } from "./metrics/metric.ts";
+import { metricOutput } from "./train-step.ts";
 
-/** Weighted sums over samples. */
-export interface Sums {
-  weight: number;
-  loss: number;
-  metrics: Record<string, number>;
+/** Adds up loss and metrics over the steps of an epoch, in float64. */
+export class RunningSums {
+  readonly #metrics: readonly Metric[];
+  readonly #sums = new Map<Metric, Record<string, Float64Array>>();
+  #samples = 0;
+  #weight = 0;
+  #loss = 0;
+
+  constructor(metrics: readonly Metric[]) {
+    this.#metrics = metrics;
+  }
+
+  /** Samples so far, those that fill a batch not among them. */
+  get samples(): number {
+    return this.#samples;
+  }
+
+  /** Adds the outputs of a step with so many samples, and gives the step's loss. */
+  add(outputs: ReadonlyMap<string, HostTensor>, samples: number): number {
+    const loss = Number(output(outputs, "loss").data[0]);
+    const weight = Number(output(outputs, "weight").data[0]);
+    this.#samples += samples;
+    this.#weight += weight;
+    if (weight !== 0) this.#loss += loss * weight;
+    for (const metric of this.#metrics) {
+      const sums = this.#sums.get(metric) ?? {};
+      this.#sums.set(metric, sums);
+      const prefix = metricOutput(metric.name, "");
+      for (const [name, { data }] of outputs) {
+        if (!name.startsWith(prefix)) continue;
+        const sum = (sums[name.slice(prefix.length)] ??= new Float64Array(data.length));
+        for (let i = 0; i < data.length; i++) sum[i] = (sum[i] ?? 0) + Number(data[i]);
+      }
+    }
+    return loss;
+  }
+
+  /** The values so far: `loss` first, then each metric; the loss is 0 as long as nothing counted. */
+  values(): Record<string, number> {
+    const values: Record<string, number> = { loss: this.#loss / (this.#weight || 1) };
+    for (const metric of this.#metrics) {
+      const sums = this.#sums.get(metric);
+      if (sums === undefined) continue;
+      const result = metric.result(sums);
+      if (typeof result === "number") values[metric.name] = result;
+      else for (const [i, value] of result.entries()) values[`${metric.name}/${i}`] = value;
+    }
+    return values;
+  }
 }
-
-/** Turns sums into means: `loss` first, then each metric; 0 as long as no sample counted. */
-export function runningMeans(sums: Sums): Record<string, number> {
-  const weight = sums.weight || 1;
-  const means: Record<string, number> = { loss: sums.loss / weight };
-  for (const [name, sum] of Object.entries(sums.metrics)) means[name] = sum / weight;
-  return means;
-}
-
-/** Reads the outputs of a step into sums and gives back the step's own loss and weight. */
-type Add = (sums: Sums, outputs: ReadonlyMap<string, HostTensor>) => { loss: number; weight: number };
 
 /** Measures one epoch. Call `waiting`, `arrived`, `stepped` in turn, and `finished` at the end. */
 export class EpochMeter {
-  readonly #sums: Sums = { weight: 0, loss: 0, metrics: {} };
+  readonly #sums: RunningSums;
   readonly #stepMs: number[] = [];
   readonly #start = performance.now();
   #end = this.#start;
@@ -31,9 +67,13 @@ export class EpochMeter {
   #waitMs = 0;
   #lastWaitMs = 0;
 
+  constructor(metrics: readonly Metric[]) {
+    this.#sums = new RunningSums(metrics);
+  }
+
   /** Samples that counted so far. */
   get samples(): number {
-    return this.#sums.weight;
+    return this.#sums.samples;
   }
 
   /** Steps so far. */
@@ -52,11 +92,11 @@ export class EpochMeter {
     this.#mark = now;
   }
 
-  stepped(outputs: ReadonlyMap<string, HostTensor>, add: Add): Omit<StepLogs, "epoch" | "steps"> {
+  stepped(outputs: ReadonlyMap<string, HostTensor>, samples: number): Omit<StepLogs, "epoch" | "steps"> {
     const stepMs = performance.now() - this.#mark;
     const step = this.#stepMs.push(stepMs) - 1;
-    const { loss, weight } = add(this.#sums, outputs);
-    return { step, samples: weight, loss, running: runningMeans(this.#sums), stepMs, waitMs: this.#lastWaitMs };
+    const loss = this.#sums.add(outputs, samples);
+    return { step, samples, loss, running: this.#sums.values(), stepMs, waitMs: this.#lastWaitMs };
   }
 
   finished(): void {
@@ -65,7 +105,7 @@ export class EpochMeter {
   }
 
   values(): Record<string, number> {
-    return runningMeans(this.#sums);
+    return this.#sums.values();
   }
 
   logs(epoch: number, epochs: number, values: Readonly<Record<string, number>>): EpochLogs {
@@ -74,15 +114,26 @@ export class EpochMeter {
       epoch,
       epochs,
       steps: this.steps,
-      samples: this.#sums.weight,
+      samples: this.#sums.samples,
       values,
       seconds,
       msPerStep: median(this.#stepMs),
       firstStepMs: this.#stepMs[0] ?? NaN,
-      samplesPerSecond: this.#sums.weight / seconds,
+      samplesPerSecond: this.#sums.samples / seconds,
       dataWait: this.#waitMs / (seconds * 1000),
     };
   }
+}
+
+/**
+ * Takes an output of a step.
+ *
+ * @throws {KdataError} `backend` when the backend returned none of that name.
+ */
+export function output(outputs: ReadonlyMap<string, HostTensor>, name: string): HostTensor {
+  const found = outputs.get(name);
+  if (!found) throw new KdataError("backend", `The backend returned no '${name}'`);
+  return found;
 }
 
 function median(values: readonly number[]): number {

@@ -41,15 +41,20 @@ export function feedSpec(batch: Batch, feature: string): FeedSpec {
 }
 
 /**
- * Refuses class numbers outside `[0, classes)`.
+ * Refuses class numbers outside `[0, classes)`, but for the one that the loss ignores.
  *
  * @throws {KdataError} `shape` that names the number and the sample.
  */
-export function checkClasses(batch: Batch, feature: string, { data }: HostTensor, classes: number): void {
+export function checkClasses(
+  batch: Batch,
+  feature: string,
+  { data }: HostTensor,
+  { classes, ignored }: { readonly classes: number; readonly ignored?: number | undefined },
+): void {
   const perRow = data.length / batch.size;
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
-    if (value >= 0 && value < classes) continue;
+    if ((value >= 0 && value < classes) || value === ignored) continue;
     throw new KdataError(
       "shape",
       `Cannot feed '${feature}': ${value} is not one of the model's ${classes} classes, 0 to ${classes - 1} ` +
@@ -84,13 +89,6 @@ export function feedTensor(batch: Batch, feature: string, spec: FeedSpec): HostT
   }
   const data = toGraphData(column, feature, batch);
   return { dtype: spec.dtype, shape: spec.shape, data: repeatLastRow(data, batch.size, spec) };
-}
-
-/** Makes the weights of `rows` rows: 1 for a sample of the data, 0 for one that fills the batch. */
-export function weightTensor(batch: Batch, rows: number): HostTensor {
-  const data = new Float32Array(rows);
-  data.fill(1, 0, batch.size - batch.padded);
-  return { dtype: "float32", shape: [rows], data };
 }
 
 function tensorColumn(batch: Batch, feature: string): Tensor {

@@ -29,13 +29,14 @@ export function chooseRestored(
     return !settings.includes(name) && !(options.weightsOnly === true && name.startsWith(statePrefix.optimizer));
   }
   const chosen = new Map<string, HostTensor>();
-  for (const [name, { shape }] of present) {
+  for (const [name, { dtype, shape }] of present) {
     if (!isWanted(name)) continue;
     const tensor = saved.get(name);
     if (tensor === undefined) throw misfit(name, "is missing");
     if (tensor.shape.join() !== shape.join()) {
       throw misfit(name, `has the shape [${tensor.shape.join(", ")}], the model wants [${shape.join(", ")}]`);
     }
+    if (tensor.dtype !== dtype) throw misfit(name, `is ${tensor.dtype}, not ${dtype}`);
     chosen.set(name, tensor);
   }
   for (const name of saved.keys()) {

@@ -6,11 +6,12 @@ import type { HostTensor } from "./backend.ts";
 import { gradient } from "./gradient.ts";
 import { Graph, type Sym } from "./graph.ts";
 import { traceModel, type Model, type Parameter, type SymRecord, type TracedModel } from "./layers.ts";
-import type { Loss } from "./losses.ts";
-import type { Metric } from "./metrics.ts";
+import type { Loss } from "./losses/loss.ts";
+import type { Metric } from "./metrics/metric.ts";
 import * as ops from "./ops.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { Optimizer, ParameterStep } from "./optimizers/optimizer.ts";
 import type { GraphDType, Plan } from "./plan.ts";
+import { weightedSum } from "./targets.ts";
 
 /** Shape and dtype of one feature as the graph takes it, the batch axis included. */
 export interface FeedSpec {
@@ -29,7 +30,10 @@ export interface Recipe {
   readonly optimizer: Optimizer;
 }
 
-/** Names of the feeds; of several inputs each is `input/<name>`. `weight` is 1 for a sample that counts and 0 for one that fills the batch. */
+/**
+ * Names of the feeds; of several inputs each is `input/<name>`. `weight` is 0 for a sample that fills the batch; see
+ * {@link planTraining}.
+ */
 export const feedNames = { input: "input", target: "target", weight: "weight" } as const;
 
 /** A plan of the model with its loss, and what the model predicts in it. */
@@ -47,54 +51,67 @@ export const statePrefix = { model: "model/", optimizer: "optimizer/" } as const
 /**
  * Plans one training step: the weighted mean loss, its gradient, the optimizer's update, the metrics.
  *
- * Outputs: `loss` (float32 scalar, the mean over the samples that count), `weight` (how many those are) and `metric/<name>`
- * (the sum over the samples that count).
+ * Outputs: `loss` (float32 scalar, the mean over all places that count, by their weights), `weight` (the sum of these weights)
+ * and `metric/<name>/<sum>` (what the batch adds to a metric's sums).
+ *
+ * @param recipe - model, loss, metrics and optimizer
+ * @param input - of the model
+ * @param target - of the loss
+ * @param weightShape - of the weights: `[batch]`, the default, or with the axes of the loss that have weights of their own
  */
-export function planTraining(recipe: Recipe, input: InputSpec, target: FeedSpec): SupervisedPlan {
-  const traced = traceSupervised(recipe, input, target, { training: true });
+export function planTraining(
+  recipe: Recipe,
+  input: InputSpec,
+  target: FeedSpec,
+  weightShape?: readonly number[],
+): SupervisedPlan {
+  const traced = traceSupervised(recipe, input, target, { training: true, weightShape });
   const { graph, outputs } = traced;
   const state: Record<string, Sym> = { ...traced.state };
   const updates: Record<string, Sym> = {};
   for (const [path, sym] of traced.model.updates) updates[`${statePrefix.model}${path}`] = sym;
 
   const scalars: Record<string, Sym> = {};
-  for (const name of Object.keys(recipe.optimizer.scalars)) {
-    scalars[name] = graph.input(`${statePrefix.optimizer}${name}`, [], "float32");
+  for (const [name, { dtype }] of Object.entries(recipe.optimizer.scalars)) {
+    scalars[name] = graph.input(`${statePrefix.optimizer}${name}`, [], dtype);
     state[`${statePrefix.optimizer}${name}`] = scalars[name];
   }
-  const advanced = recipe.optimizer.advance(scalars);
-  for (const [name, sym] of Object.entries(advanced)) {
-    if (sym !== scalars[name]) updates[`${statePrefix.optimizer}${name}`] = sym;
-  }
-
   const trainable = traced.model.parameters.filter(({ parameter }) => parameter.trainable);
   const gradients = gradient(
-    outputs.loss,
+    recipe.optimizer.scaleLoss(outputs.loss, scalars),
     trainable.map(({ sym }) => sym),
   );
-  trainable.forEach(({ parameter, sym }, i) => {
+  const steps = trainable.map(({ parameter, sym }, i): ParameterStep => {
     const slots: Record<string, Sym> = {};
-    for (const slot of recipe.optimizer.slots) {
+    for (const [slot, { shape }] of Object.entries(recipe.optimizer.slots(parameter))) {
       const name = slotName(slot, parameter);
-      slots[slot] = graph.input(name, parameter.shape, "float32");
+      slots[slot] = graph.input(name, shape, "float32");
       state[name] = slots[slot];
     }
-    const result = recipe.optimizer.update({
-      parameter: sym,
-      gradient: gradients[i] as Sym,
-      slots,
-      scalars: { ...scalars, ...advanced },
-    });
-    updates[`${statePrefix.model}${parameter.path}`] = result.parameter;
-    for (const [slot, next] of Object.entries(result.slots)) updates[slotName(slot, parameter)] = next;
+    return { path: parameter.path, shape: parameter.shape, parameter: sym, gradient: gradients[i] as Sym, slots };
   });
+  const next = graph.scope("optimizer", () => recipe.optimizer.update(steps, scalars));
+  for (const [name, sym] of Object.entries(next.scalars)) updates[`${statePrefix.optimizer}${name}`] = sym;
+  for (const [i, { parameter, slots }] of next.parameters.entries()) {
+    const { path } = steps[i] as ParameterStep;
+    updates[`${statePrefix.model}${path}`] = parameter;
+    for (const [slot, value] of Object.entries(slots)) updates[slotName(slot, { path })] = value;
+  }
   const plan = graph.plan({ name: "train", feeds: traced.feeds, state, updates, outputs });
   return { plan, predictionShape: traced.model.output.shape, mixesRows: traced.model.updates.size > 0 };
 }
 
 /** Plans an evaluation: the outputs of {@link planTraining} without any update. */
-export function planEvaluation(recipe: Recipe, input: InputSpec, target: FeedSpec): SupervisedPlan {
-  const { graph, model, feeds, state, outputs } = traceSupervised(recipe, input, target, { training: false });
+export function planEvaluation(
+  recipe: Recipe,
+  input: InputSpec,
+  target: FeedSpec,
+  weightShape?: readonly number[],
+): SupervisedPlan {
+  const { graph, model, feeds, state, outputs } = traceSupervised(recipe, input, target, {
+    training: false,
+    weightShape,
+  });
   const plan = graph.plan({ name: "evaluate", feeds, state, updates: {}, outputs });
   return { plan, predictionShape: model.output.shape, mixesRows: false };
 }
@@ -130,7 +147,7 @@ export function inputFeedName(name: string): string {
 }
 
 /**
- * Makes the initial state of a session: parameters by their initializers, zero slots, the optimizer's scalars.
+ * Makes the initial state of a session: parameters by their initializers, the optimizer's slots and scalars.
  *
  * A parameter depends on the seed and its path alone, never on the order in which parameters are made.
  */
@@ -145,12 +162,23 @@ export function initialState(
     const values = parameter.initializer.create(parameter.shape, stream);
     state.set(`${statePrefix.model}${parameter.path}`, tensor("float32", parameter.shape, values));
     if (!parameter.trainable) continue;
-    for (const slot of optimizer.slots) state.set(slotName(slot, parameter), zeros("float32", parameter.shape));
+    for (const [slot, { shape, initial }] of Object.entries(optimizer.slots(parameter))) {
+      const held = zeros("float32", shape);
+      held.data.fill(initial);
+      state.set(slotName(slot, parameter), held);
+    }
   }
-  for (const [name, value] of Object.entries(optimizer.scalars)) {
-    state.set(`${statePrefix.optimizer}${name}`, tensor("float32", [], Float32Array.of(value)));
+  for (const [name, { dtype, initial }] of Object.entries(optimizer.scalars)) {
+    const held = zeros(dtype, []);
+    held.data.fill(initial);
+    state.set(`${statePrefix.optimizer}${name}`, held);
   }
   return state;
+}
+
+/** Names the output that holds one of a metric's sums. */
+export function metricOutput(metric: string, sum: string): string {
+  return `metric/${metric}/${sum}`;
 }
 
 /** Names the state that a trainer's own settings give: it is saved to be looked at, but not loaded. */
@@ -158,7 +186,7 @@ export function settingNames(optimizer: Optimizer): readonly string[] {
   return optimizer.settings.map((name) => `${statePrefix.optimizer}${name}`);
 }
 
-function slotName(slot: string, parameter: Parameter): string {
+function slotName(slot: string, parameter: Pick<Parameter, "path">): string {
   return `${statePrefix.optimizer}${slot}/${parameter.path}`;
 }
 
@@ -183,24 +211,31 @@ function declareInputs(
   return { x, feeds: Object.fromEntries(Object.entries(x).map(([name, sym]) => [inputFeedName(name), sym])) };
 }
 
-function traceSupervised(recipe: Recipe, input: InputSpec, target: FeedSpec, mode: { readonly training: boolean }) {
+function traceSupervised(
+  recipe: Recipe,
+  input: InputSpec,
+  target: FeedSpec,
+  mode: { readonly training: boolean; readonly weightShape: readonly number[] | undefined },
+) {
   const graph = new Graph();
   const { x, feeds } = declareInputs(graph, input);
   const y = graph.input(feedNames.target, target.shape, target.dtype);
-  const weight = graph.input(feedNames.weight, [target.shape[0] ?? 1], "float32");
+  const weight = graph.input(feedNames.weight, mode.weightShape ?? [target.shape[0] ?? 1], "float32");
   const model = traceModel(recipe.model, graph, x, mode);
 
-  const total = ops.sum(weight);
+  const sums = graph.scope("loss", () => {
+    const values = recipe.loss.build(y, model.output);
+    return weightedSum(values, weight, recipe.loss.counts?.(y, model.output));
+  });
   // A batch may hold nothing but filling (a rank that had to make a step); its loss is 0, not 0 / 0.
-  const divisor = ops.where(ops.greater(total, 0), total, 1);
-  const losses = graph.scope("loss", () => recipe.loss.build(y, model.output));
+  const divisor = ops.where(ops.greater(sums.weight, 0), sums.weight, 1);
   const outputs: Record<string, Sym> & { loss: Sym } = {
-    loss: ops.div(ops.sum(ops.mul(losses, weight)), divisor),
-    weight: total,
+    loss: ops.div(sums.total, divisor),
+    weight: sums.weight,
   };
   for (const metric of recipe.metrics) {
-    const values = graph.scope(`metric/${metric.name}`, () => metric.build(y, model.output));
-    outputs[`metric/${metric.name}`] = ops.sum(ops.mul(values, weight));
+    const parts = graph.scope(`metric/${metric.name}`, () => metric.build(y, model.output, weight));
+    for (const [name, sum] of Object.entries(parts)) outputs[metricOutput(metric.name, name)] = sum;
   }
   return {
     graph,

@@ -8,13 +8,13 @@ import { takeTurns } from "../core/turns.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
 import type { Callback } from "./callbacks.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
-import { EpochMeter, runningMeans, type Sums } from "./epoch-meter.ts";
-import { checkClasses, feedSpec, feedTensor, weightTensor } from "./feeds.ts";
+import { EpochMeter, output, RunningSums } from "./epoch-meter.ts";
+import { checkClasses, feedSpec, feedTensor } from "./feeds.ts";
 import { batchOfOne, inputsOf, ofBatch, type InputNames, type ModelInputs, type SampleShape } from "./inputs.ts";
 import type { Model, Parameter } from "./layers.ts";
-import type { Loss } from "./losses.ts";
-import type { Metric } from "./metrics.ts";
-import type { Optimizer } from "./optimizers.ts";
+import type { Loss } from "./losses/loss.ts";
+import type { Metric } from "./metrics/metric.ts";
+import type { Optimizer } from "./optimizers/optimizer.ts";
 import type { Plan } from "./plan.ts";
 import { RandomFeeds } from "./random-feeds.ts";
 import { openForTraining, resolveBackendName } from "./registry.ts";
@@ -33,6 +33,7 @@ import {
   type InputSpec,
   type Recipe,
 } from "./train-step.ts";
+import { checkClassWeight, weightShape, weightTensor, type TargetSpec, type Weighting } from "./weights.ts";
 
 /** Batches to train on or to evaluate: a kdata loader, a generator, anything that can be iterated. One iteration is one epoch. */
 export interface BatchSource extends AsyncIterable<Batch> {
@@ -54,6 +55,11 @@ export interface TrainerOptions {
   readonly input?: InputNames;
   /** The feature of a batch that the loss and the metrics compare with. Default `y`. */
   readonly target?: string;
+  /**
+   * The feature of a batch with the weight of each sample, `[batch]`, or of each place of a sequence, `[batch, time]`: loss and
+   * metrics are weighted means, divided by the sum of the weights. Default: every sample weighs 1.
+   */
+  readonly sampleWeight?: string;
   /** A backend's name. Default: the environment's `KDATA_BACKEND`, else `onnx`. */
   readonly backend?: string;
   /** Settings that only this backend knows, such as `threads`; an unknown one is refused. */
@@ -74,6 +80,8 @@ export interface FitOptions {
   /** Evaluated after each epoch; its numbers are logged with the prefix `val_`. */
   readonly validation?: BatchSource;
   readonly callbacks?: readonly Callback[];
+  /** Weights by class number, 1 for one that is missing; they multiply the weights of samples, in training only. */
+  readonly classWeight?: Readonly<Record<number, number>>;
   /** Stops after the step that is running, with a `KdataError` `aborted`. */
   readonly signal?: AbortSignal;
 }
@@ -84,6 +92,7 @@ const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
   metrics: true,
   input: true,
   target: true,
+  sampleWeight: true,
   backend: true,
   knobs: true,
   computeThread: true,
@@ -94,6 +103,7 @@ const fitOptionNames: Readonly<Record<keyof FitOptions, true>> = {
   epochs: true,
   validation: true,
   callbacks: true,
+  classWeight: true,
   signal: true,
 };
 
@@ -107,7 +117,9 @@ type Entry = "train" | "evaluate" | "predict";
 interface Compiled {
   readonly rows: number;
   readonly input: InputSpec;
-  readonly target: FeedSpec | undefined;
+  readonly target: TargetSpec | undefined;
+  /** Of the weights; undefined where there is no target. */
+  readonly weightShape: readonly number[] | undefined;
   /** Whether a smaller batch cannot be filled up for it. */
   readonly mixesRows: boolean;
   readonly randoms: RandomFeeds;
@@ -139,6 +151,7 @@ export class Trainer {
   readonly #recipe: Recipe;
   readonly #input: ModelInputs;
   readonly #target: string;
+  readonly #sampleWeight: string | undefined;
   readonly #backendName: string;
   readonly #knobs: Knobs | undefined;
   readonly #computeThread: boolean | undefined;
@@ -151,6 +164,8 @@ export class Trainer {
   #epoch = 0;
   /** Steps trained so far: what the random numbers of the next one depend on. */
   #step = 0;
+  /** What was set, where it was. */
+  #learningRate: number | undefined;
   #isClosed = false;
   /** A backend may compute without ever giving way. */
   readonly #turns = takeTurns();
@@ -165,9 +180,11 @@ export class Trainer {
     checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
     checkWhole("Cannot make trainer", "seed", options.seed ?? 0, 0);
     const { optimizer, loss, metrics = [] } = options;
+    checkMetricNames(metrics);
     this.#recipe = { model, loss, metrics, optimizer };
     this.#input = inputsOf(options.input ?? "x");
     this.#target = options.target ?? "y";
+    this.#sampleWeight = options.sampleWeight;
     this.#backendName = resolveBackendName(options.backend);
     this.#knobs = options.knobs;
     this.#computeThread = options.computeThread;
@@ -201,8 +218,9 @@ export class Trainer {
    */
   async fit(data: BatchSource, options: FitOptions = {}): Promise<History> {
     checkOptionNames("Cannot fit", options, Object.keys(fitOptionNames));
-    const { epochs = 1, validation, callbacks = [], signal } = options;
+    const { epochs = 1, validation, callbacks = [], signal, classWeight } = options;
     checkWhole("Cannot fit", "epochs", epochs, 1);
+    if (classWeight) checkClassWeight(classWeight);
     const history: History = {};
     const last = this.#epoch + epochs;
     for (const callback of callbacks) await callback.onTrainBegin?.({ epochs: last });
@@ -234,15 +252,15 @@ export class Trainer {
     data: BatchSource,
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<Record<string, number>> {
-    const sums: Sums = { weight: 0, loss: 0, metrics: {} };
+    const sums = new RunningSums(this.#recipe.metrics);
     for await (const batch of data) {
       const program = await this.#program("evaluate", batch);
-      addOutputs(sums, await program.program.run(this.#feeds(batch, program)));
+      sums.add(await program.program.run(this.#feeds(batch, program)), batch.size - batch.padded);
       batch.release();
       await this.#giveTurn(signal);
     }
-    if (sums.weight === 0) throw new KdataError("input", "Cannot evaluate: the data has no samples");
-    return runningMeans(sums);
+    if (sums.samples === 0) throw new KdataError("input", "Cannot evaluate: the data has no samples");
+    return sums.values();
   }
 
   /**
@@ -292,6 +310,44 @@ export class Trainer {
   async weights(): Promise<Map<string, HostTensor>> {
     const state = await this.#opened().read();
     return selectPrefix(state, statePrefix.model);
+  }
+
+  /**
+   * Copies the moving averages of the weights that an optimizer with `useEma` keeps: those that are trained, named as in
+   * {@link weights}. Empty without `useEma`.
+   */
+  async averagedWeights(): Promise<Map<string, HostTensor>> {
+    return selectPrefix(await this.#opened().read(), `${statePrefix.optimizer}average/`);
+  }
+
+  /**
+   * Reads the learning rate of the next step: the setting, or what the optimizer's schedule says.
+   *
+   * @throws {TypeError} when the trainer is closed.
+   */
+  async learningRate(): Promise<number> {
+    this.#checkOpen();
+    const name = `${statePrefix.optimizer}learningRate`;
+    const held = (await this.#session?.read([name]))?.get(name);
+    return held
+      ? Number(held.data[0])
+      : (this.#learningRate ?? this.#recipe.optimizer.scalars["learningRate"]?.initial ?? NaN);
+  }
+
+  /**
+   * Sets the learning rate of the steps that follow. What `load` reads does not change it.
+   *
+   * @throws {TypeError} when the optimizer has a schedule, or the trainer is closed.
+   * @throws {RangeError} when it is not a finite number from 0 on.
+   */
+  async setLearningRate(rate: number): Promise<void> {
+    this.#checkOpen();
+    if (!this.#recipe.optimizer.settings.includes("learningRate")) {
+      throw new TypeError("Cannot set the learning rate: the optimizer has a schedule");
+    }
+    if (!(rate >= 0 && rate < Infinity)) throw new RangeError(`Cannot set the learning rate: it is ${rate}`);
+    this.#learningRate = rate;
+    await this.#session?.write(new Map([[`${statePrefix.optimizer}learningRate`, rateTensor(rate)]]));
   }
 
   /** Writes weights, the layers' and the optimizer's state as safetensors, whole or not at all. */
@@ -364,18 +420,19 @@ export class Trainer {
   }
 
   async #trainEpoch(data: BatchSource, epoch: number, options: FitOptions): Promise<EpochMeter> {
-    const { callbacks = [], signal } = options;
-    const meter = new EpochMeter();
+    const { callbacks = [], signal, classWeight } = options;
+    const meter = new EpochMeter(this.#recipe.metrics);
     meter.waiting();
     for await (const batch of data) {
       meter.arrived();
-      const compiled = await this.#program("train", batch);
-      const feeds = this.#feeds(batch, compiled);
+      const compiled = await this.#program("train", batch, classWeight);
+      const feeds = this.#feeds(batch, compiled, classWeight);
       compiled.randoms.addTo(feeds, this.#step);
       const outputs = await compiled.program.run(feeds);
       this.#step++;
+      const samples = batch.size - batch.padded;
       batch.release();
-      const step = meter.stepped(outputs, addOutputs);
+      const step = meter.stepped(outputs, samples);
       for (const callback of callbacks) {
         await callback.onTrainBatchEnd?.({ epoch, steps: data.stepsPerEpoch, ...step });
       }
@@ -397,17 +454,20 @@ export class Trainer {
    * Finds or compiles the program for a batch: one that takes exactly its rows, else the next larger one, unless rows that
    * only fill the batch would count.
    */
-  async #program(entry: Entry, batch: Batch): Promise<Compiled> {
+  async #program(entry: Entry, batch: Batch, classWeight?: Weighting["classWeight"]): Promise<Compiled> {
     const known = this.#programs.get(entry) ?? [];
+    const target = entry === "predict" ? undefined : this.#targetSpec(batch);
+    const weights = target && weightShape(batch, target, batch.size, this.#weighting(classWeight));
     const fitting = known
       .filter(({ rows, mixesRows }) => (mixesRows ? rows === batch.size : rows >= batch.size))
+      .filter(({ weightShape: shape }) => shape?.slice(1).join() === weights?.slice(1).join())
       .sort((a, b) => a.rows - b.rows)[0];
     if (fitting) return fitting;
 
     const input = this.#input.spec((feature) => feedSpec(batch, feature));
-    const target = entry === "predict" ? undefined : feedSpec(batch, this.#target);
     const session = await this.#open(input);
-    const compiled = { rows: batch.size, input, target, ...(await this.#compile(session, entry, { input, target })) };
+    const shapes = { input, target, weightShape: weights };
+    const compiled = { rows: batch.size, ...shapes, ...(await this.#compile(session, entry, shapes)) };
     this.#programs.set(entry, [...known, compiled]);
     return compiled;
   }
@@ -415,27 +475,38 @@ export class Trainer {
   async #compile(
     session: Session,
     entry: Entry,
-    { input, target }: Pick<Compiled, "input" | "target">,
+    { input, target, weightShape: weights }: Pick<Compiled, "input" | "target" | "weightShape">,
   ): Promise<Pick<Compiled, "classes" | "program" | "mixesRows" | "randoms">> {
     if (target === undefined) {
       const plan = planPrediction(this.#recipe.model, input);
       const program = await session.compile(plan);
       return { classes: undefined, program, mixesRows: false, randoms: new RandomFeeds(plan, this.#seed) };
     }
-    const planned = (entry === "train" ? planTraining : planEvaluation)(this.#recipe, input, target);
+    const planned = (entry === "train" ? planTraining : planEvaluation)(this.#recipe, input, target, weights);
     const { plan, predictionShape, mixesRows } = planned;
     const classes = this.#recipe.loss.classes?.(predictionShape);
     const program = await session.compile(plan);
     return { classes, program, mixesRows, randoms: new RandomFeeds(plan, this.#seed) };
   }
 
-  #feeds(batch: Batch, { rows, input, target, classes }: Compiled): Map<string, HostTensor> {
+  #targetSpec(batch: Batch): TargetSpec {
+    return { ...feedSpec(batch, this.#target), isSparse: this.#recipe.loss.classes !== undefined };
+  }
+
+  #weighting(classWeight: Weighting["classWeight"]): Weighting {
+    return { sampleWeight: this.#sampleWeight, classWeight };
+  }
+
+  #feeds(batch: Batch, compiled: Compiled, classWeight?: Weighting["classWeight"]): Map<string, HostTensor> {
+    const { input, target, weightShape: weights, classes } = compiled;
     const feeds = this.#input.feeds(input, (feature, spec) => feedTensor(batch, feature, spec));
-    if (target) {
+    if (target && weights) {
       const targets = feedTensor(batch, this.#target, target);
-      if (classes !== undefined) checkClasses(batch, this.#target, targets, classes);
+      const ignored = this.#recipe.loss.ignoredClass;
+      if (classes !== undefined) checkClasses(batch, this.#target, targets, { classes, ignored });
       feeds.set(feedNames.target, targets);
-      feeds.set(feedNames.weight, weightTensor(batch, rows));
+      const labelled = { ...targets, isSparse: target.isSparse };
+      feeds.set(feedNames.weight, weightTensor(batch, labelled, weights, this.#weighting(classWeight)));
     }
     return feeds;
   }
@@ -450,6 +521,9 @@ export class Trainer {
       this.#recipe.optimizer,
       this.#seed,
     );
+    if (this.#learningRate !== undefined) {
+      state.set(`${statePrefix.optimizer}learningRate`, rateTensor(this.#learningRate));
+    }
     const backend = await this.backend();
     const session = await backend.open(state, this.#knobs);
     try {
@@ -486,24 +560,15 @@ export class Trainer {
   }
 }
 
-function output(outputs: ReadonlyMap<string, HostTensor>, name: string): HostTensor {
-  const found = outputs.get(name);
-  if (!found) throw new KdataError("backend", `The backend returned no '${name}'`);
-  return found;
+function checkMetricNames(metrics: readonly Metric[]): void {
+  for (const [i, { name }] of metrics.entries()) {
+    if (name !== "loss" && metrics.findIndex((metric) => metric.name === name) === i) continue;
+    throw new TypeError(`Cannot make trainer: two numbers would be called '${name}'; give a metric another { name }`);
+  }
 }
 
-/** Adds the outputs of one step to running sums and returns the step's own loss and weight. */
-function addOutputs(sums: Sums, outputs: ReadonlyMap<string, HostTensor>): { loss: number; weight: number } {
-  const loss = Number(output(outputs, "loss").data[0]);
-  const weight = Number(output(outputs, "weight").data[0]);
-  sums.weight += weight;
-  sums.loss += loss * weight;
-  for (const [name, { data }] of outputs) {
-    if (!name.startsWith("metric/")) continue;
-    const metric = name.slice("metric/".length);
-    sums.metrics[metric] = (sums.metrics[metric] ?? 0) + Number(data[0]);
-  }
-  return { loss, weight };
+function rateTensor(rate: number): HostTensor {
+  return { dtype: "float32", shape: [], data: Float32Array.of(rate) };
 }
 
 function selectPrefix(state: ReadonlyMap<string, HostTensor>, prefix: string): Map<string, HostTensor> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { feedSpec, feedTensor, weightTensor } from "../../src/trainer/feeds.ts";
+import { feedSpec, feedTensor } from "../../src/trainer/feeds.ts";
 import { batch } from "./batches.ts";
 
 describe("feedSpec()", () => {
@@ -79,8 +79,4 @@ describe("feedTensor() across batches", () => {
     const made = batch(2, { y: { dtype: "uint32", shape: [2], data: Uint32Array.of(7, 2 ** 31) } });
     expect(() => feedTensor(made, "y", { shape: [2], dtype: "int32" })).toThrow(/2147483648 is beyond int32/);
   });
-});
-
-test("weightTensor() weighs padding and filling nothing", () => {
-  expect([...weightTensor(batch(3, {}, { padded: 1 }), 5).data]).toEqual([1, 1, 0, 0, 0]);
 });

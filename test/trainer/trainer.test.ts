@@ -304,3 +304,135 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
     rmSync(folder, { recursive: true });
   }
 }
+
+describe("weights, classes and rates in training", () => {
+  const sgd = { optimizer: optimizers.sgd({ learningRate: 0.5 }) };
+  const [whole] = blobs(8, 8);
+
+  /** The batch with weights, and the batch that holds each sample as often as it weighs. */
+  function weightedAndRepeated(weights: readonly number[]) {
+    const { x, y } = whole!.features as unknown as Record<"x" | "y", { data: Float32Array }>;
+    const rows = weights.flatMap((weight, row) => Array.from({ length: weight }, () => row));
+    const size = rows.length;
+    const repeated = batch(size, {
+      x: {
+        dtype: "float32",
+        shape: [size, 2],
+        data: Float32Array.from(rows.flatMap((r) => [x.data[2 * r]!, x.data[2 * r + 1]!])),
+      },
+      y: { dtype: "int32", shape: [size], data: Int32Array.from(rows.map((r) => y.data[r]!)) },
+    });
+    const w = { dtype: "float32", shape: [8], data: Float32Array.from(weights) } as const;
+    return { weighted: batch(8, { ...whole!.features, w }), repeated };
+  }
+
+  test("a sample that weighs 3 is as three samples, one that weighs 0 as none", async () => {
+    const { weighted, repeated } = weightedAndRepeated([3, 0, 1, 2, 1, 1, 0, 4]);
+    await using one = makeTrainer({ ...sgd, sampleWeight: "w" });
+    await using other = makeTrainer(sgd);
+    const [found, wanted] = [
+      await one.fit(source([weighted]), { epochs: 3 }),
+      await other.fit(source([repeated]), { epochs: 3 }),
+    ];
+    for (const name of ["loss", "accuracy"]) {
+      for (const [i, value] of wanted[name]!.entries()) expect(found[name]![i]).toBeCloseTo(value, 5);
+    }
+  });
+
+  test("classWeight is the weight of each sample of the class, in training only", async () => {
+    const { weighted } = weightedAndRepeated([2, 5, 2, 5, 2, 5, 2, 5]);
+    await using one = makeTrainer({ ...sgd, sampleWeight: "w" });
+    await using other = makeTrainer(sgd);
+    await using plain = makeTrainer(sgd);
+    const wanted = await one.fit(source([weighted]), { epochs: 2 });
+    const data = source([whole!]);
+    expect(await plain.evaluate(data)).toEqual(await other.evaluate(data));
+    expect(await other.fit(data, { epochs: 2, classWeight: { 0: 2, 1: 5 } })).toEqual(wanted);
+    await expect(other.fit(data, { classWeight: { 0: -1 } })).rejects.toThrow(RangeError);
+  });
+
+  test("weights of places [batch, time] weigh tokens, with and without classWeight", async () => {
+    const shape = [2, 3];
+    const tokens = batch(2, {
+      x: { dtype: "float32", shape: [2, 3, 2], data: Float32Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3]) },
+      y: { dtype: "int32", shape, data: Int32Array.from([0, 1, 0, 1, 1, 0]) },
+      w: { dtype: "uint8", shape, data: Uint8Array.from([1, 1, 0, 1, 0, 0]) },
+    });
+    const kept = batch(3, {
+      x: { dtype: "float32", shape: [3, 2], data: Float32Array.from([1, 2, 3, 4, 7, 8]) },
+      y: { dtype: "int32", shape: [3], data: Int32Array.from([0, 1, 1]) },
+    });
+    for (const classWeight of [undefined, { 1: 3 }]) {
+      await using one = makeTrainer({ ...sgd, sampleWeight: "w" });
+      await using other = makeTrainer(sgd);
+      const options = { epochs: 2, ...(classWeight && { classWeight }) };
+      const [found, wanted] = [await one.fit(source([tokens]), options), await other.fit(source([kept]), options)];
+      for (const name of ["loss", "accuracy"]) {
+        for (const [i, value] of wanted[name]!.entries()) expect(found[name]![i]).toBeCloseTo(value, 4);
+      }
+    }
+  });
+
+  test("a weight that is none, and one that does not fit the targets, are refused by name", async () => {
+    await using trainer = makeTrainer({ ...sgd, sampleWeight: "w" });
+    function withWeights(shape: readonly number[], data: Float32Array) {
+      return source([batch(8, { ...whole!.features, w: { dtype: "float32", shape, data } })]);
+    }
+    await expect(trainer.fit(withWeights([8], new Float32Array(8).fill(-1)))).rejects.toThrow(/'w': -1 .*sample-0/);
+    await expect(trainer.fit(withWeights([8, 3], new Float32Array(24)))).rejects.toMatchObject({ code: "shape" });
+  });
+
+  test("the learning rate is read and set between steps, and stays when weights are loaded", async () => {
+    await using trainer = makeTrainer({ optimizer: optimizers.sgd({ learningRate: 0.5 }) });
+    expect(await trainer.learningRate()).toBe(0.5);
+    await trainer.setLearningRate(0);
+    await trainer.fit(source([whole!]));
+    const before = await trainer.weights();
+    await trainer.fit(source([whole!]));
+    expect(await trainer.weights()).toEqual(before);
+    await trainer.setLearningRate(0.25);
+    await trainer.fit(source([whole!]));
+    expect(await trainer.learningRate()).toBe(0.25);
+    expect(await trainer.weights()).not.toEqual(before);
+  });
+
+  test("a schedule goes on exactly where a saved run stopped", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kdata-schedule-"));
+    try {
+      const learningRate = optimizers.cosineDecay({ peak: 0.1, warmupSteps: 3, steps: 20 });
+      const options = { optimizer: optimizers.adamW({ learningRate, gradientAccumulationSteps: 2, useEma: true }) };
+      const data = source(blobs(24, 8));
+      await using whole = makeTrainer(options);
+      await whole.fit(data, { epochs: 4 });
+      await using first = makeTrainer(options);
+      await first.fit(data, { epochs: 2 });
+      await first.save(join(folder, "run.safetensors"));
+      await using second = makeTrainer(options);
+      await second.load(join(folder, "run.safetensors"));
+      await second.fit(data, { epochs: 2 });
+      expect(await second.weights()).toEqual(await whole.weights());
+      expect(await second.averagedWeights()).toEqual(await whole.averagedWeights());
+      expect((await second.averagedWeights()).size).toBe(4);
+      expect(await second.learningRate()).toBe(await whole.learningRate());
+      await expect(second.setLearningRate(1)).rejects.toThrow(TypeError);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("two metrics of one name are refused before anything runs", () => {
+    const twice = [metrics.sparseCategoricalAccuracy(), metrics.sparseCategoricalAccuracy()];
+    expect(() => makeTrainer({ metrics: twice })).toThrow(/'accuracy'/);
+  });
+
+  test("a metric with a result a class is logged class by class", async () => {
+    const y = { dtype: "float32", shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) } as const;
+    const x = { dtype: "float32", shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) } as const;
+    await using trainer = makeTrainer({
+      loss: losses.categoricalCrossentropy({ fromLogits: true }),
+      metrics: [metrics.f1Score()],
+    });
+    const values = await trainer.evaluate(source([batch(2, { x, y })]));
+    expect(Object.keys(values)).toEqual(["loss", "f1Score/0", "f1Score/1"]);
+  });
+});

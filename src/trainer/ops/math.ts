@@ -1,7 +1,21 @@
 // Element by element, composed of the primitives.
 
 import type { Sym } from "../graph.ts";
-import { cast, div, exp, greater, greaterEqual, log, max, min, mul, sqrt, square } from "./elementwise.ts";
+import {
+  cast,
+  div,
+  equal,
+  exp,
+  greater,
+  greaterEqual,
+  log,
+  max,
+  min,
+  mul,
+  sqrt,
+  square,
+  where,
+} from "./elementwise.ts";
 import { broadcastTo } from "./shape.ts";
 import type { Operand } from "./value.ts";
 
@@ -14,13 +28,13 @@ export function rsqrt(x: Sym): Sym {
 }
 
 /**
- * Raises a float32 value to a power. A whole power up to 16 is a product, which takes any sign; another one takes
- * numbers above 0 alone: to others it gives NaN.
+ * Raises a float32 value to a power. A whole power up to 16 is a product, which takes any sign; another one takes numbers from 0
+ * on alone: to others it gives NaN. Its derivative at 0 is 0.
  */
 export function pow(x: Sym, exponent: number): Sym {
   if (exponent < 0) return div(1, pow(x, -exponent));
   if (exponent === 0.5) return sqrt(x);
-  if (!Number.isInteger(exponent) || exponent > MOST_FACTORS) return exp(mul(log(x), exponent));
+  if (!Number.isInteger(exponent) || exponent > MOST_FACTORS) return realPower(x, exponent);
   if (exponent === 0) return broadcastTo(x.graph.constant(1), x.shape);
   if (exponent === 1) return x;
   const half = square(pow(x, Math.floor(exponent / 2)));
@@ -50,4 +64,11 @@ export function logicalAnd(a: Sym, b: Sym): Sym {
 /** Says where a bool value does not hold. */
 export function logicalNot(x: Sym): Sym {
   return greater(1, cast(x, "int32"));
+}
+
+/** By the logarithm, which never sees what is not above 0: its gradient there would be NaN. */
+function realPower(x: Sym, exponent: number): Sym {
+  const isPositive = greater(x, 0);
+  const power = exp(mul(log(where(isPositive, x, 1)), exponent));
+  return where(isPositive, power, where(equal(x, 0), 0, NaN));
 }

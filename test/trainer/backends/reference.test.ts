@@ -117,14 +117,17 @@ describe("reference backend", () => {
     const syms = model.parameters.map(({ sym }) => sym);
     const optimizer = sgd({ learningRate: 0.5 });
     const gradients = gradient(loss, syms);
+    const steps = model.parameters.map(({ parameter: { path, shape }, sym }, i) => {
+      return { path, shape, parameter: sym, gradient: gradients[i]!, slots: {} };
+    });
     const rate = graph.constant(0.5);
+    const next = optimizer.update(steps, { learningRate: rate, steps: graph.constant(0, "int32") });
     const named = model.parameters.map(({ parameter, sym }, i) => {
-      const step = { parameter: sym, gradient: gradients[i]!, slots: {}, scalars: { learningRate: rate } };
       const values = parameter.initializer.create(
         parameter.shape,
         new RandomStream(deriveKeyFromName(1, parameter.path)),
       );
-      return { parameter, sym, next: optimizer.update(step).parameter, initial: float32(parameter.shape, values) };
+      return { parameter, sym, next: next.parameters[i]!.parameter, initial: float32(parameter.shape, values) };
     });
     const plan = graph.plan({
       name: "train",
