@@ -29,7 +29,6 @@ import {
   planTraining,
   settingNames,
   statePrefix,
-  type FeedSpec,
   type InputSpec,
   type Recipe,
 } from "./train-step.ts";

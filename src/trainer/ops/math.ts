@@ -14,6 +14,7 @@ import {
   mul,
   sqrt,
   square,
+  stopGradient,
   where,
 } from "./elementwise.ts";
 import { broadcastTo } from "./shape.ts";
@@ -70,5 +71,5 @@ export function logicalNot(x: Sym): Sym {
 function realPower(x: Sym, exponent: number): Sym {
   const isPositive = greater(x, 0);
   const power = exp(mul(log(where(isPositive, x, 1)), exponent));
-  return where(isPositive, power, where(equal(x, 0), 0, NaN));
+  return where(isPositive, power, where(equal(x, 0), stopGradient(x), NaN));
 }
