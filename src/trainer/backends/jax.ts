@@ -114,7 +114,7 @@ class JaxProgram implements Program {
   readonly #jax: typeof Jax;
   readonly #plan: Plan;
   readonly #slots: ReadonlyMap<string, Slot>;
-  /** Constants beyond a scalar, by node: they are handed in, because jax-js would write them into its program. */
+  /** Constants beyond a scalar, by node, and zeros: they are handed in, because jax-js would write them into its program. */
   readonly #constants: ReadonlyMap<number, JaxArray>;
   readonly #compiled: Jax.OwnedFunction<(args: JaxArray[]) => JaxArray[]>;
   /** Nodes whose operand is of indices, which the engine clamps in silence: the program gives their bounds to be looked at. */
@@ -255,7 +255,10 @@ function replay(
 function uploadConstants(jax: typeof Jax, plan: Plan): Map<number, JaxArray> {
   const constants = new Map<number, JaxArray>();
   for (const { id, op } of plan.nodes) {
-    if (op.kind === "const" && elementCount(op.value.shape) > 1) constants.set(id, uploadTensor(jax, op.value));
+    if (op.kind !== "const") continue;
+    // It takes the product with a 0 that it knows for 0, also of NaN and infinities.
+    const isFolded = elementCount(op.value.shape) === 1 && op.value.data[0] !== 0;
+    if (!isFolded) constants.set(id, uploadTensor(jax, op.value));
   }
   return constants;
 }

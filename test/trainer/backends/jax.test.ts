@@ -37,6 +37,18 @@ describe("the backend jax", () => {
     await session.close();
   });
 
+  test("gives NaN for NaN times 0, which its compiler would make 0", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", [2], "float32");
+    const outputs = { product: graph.node({ kind: "mul" }, [x, graph.constant(0)]) };
+    const { session, program } = await compile(
+      graph.plan({ name: "mul", feeds: { x }, state: {}, updates: {}, outputs }),
+    );
+    const feed: HostTensor = { dtype: "float32", shape: [2], data: Float32Array.of(1, NaN) };
+    expect((await program.run(new Map([["x", feed]]))).get("product")?.data).toEqual(Float32Array.of(0, NaN));
+    await session.close();
+  });
+
   test("keeps its memory over many steps", async () => {
     const graph = new Graph();
     const x = graph.input("x", [256, 256], "float32");
