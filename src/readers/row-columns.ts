@@ -21,6 +21,8 @@ let residentBytes = 0;
 export interface RowAccess {
   readonly source: string;
   readonly count: number;
+  /** Whether keys are stored: then they may be damaged, and are read even where they are not wanted. */
+  readonly hasKeys: boolean;
   /** Reads the key of a record with all checks; the next ones as well where they are read in order. */
   key(record: number, isInOrder: boolean): string;
   /** Reads a record as a sample, for the error that it is. */
@@ -69,7 +71,9 @@ export class RowColumns implements ColumnReader {
       const target = column.target(into.columns[i], row, read);
       if (!column.read(target, first, read) || !column.isValid(target)) this.#refuse(read, (i) => first + i);
     }
-    for (let i = 0; i < read; i++) this.#addKey(first + i, true, into);
+    if (into.keys || this.#access.hasKeys) {
+      for (let i = 0; i < read; i++) this.#addKey(first + i, true, into);
+    }
     this.#next += read;
     return read;
   }
@@ -85,7 +89,9 @@ export class RowColumns implements ColumnReader {
         this.#refuse(records.length, (i) => records[i] as number);
       }
     }
-    for (let i = 0; i < records.length; i++) this.#addKey(records[i] as number, false, into);
+    if (into.keys || this.#access.hasKeys) {
+      for (let i = 0; i < records.length; i++) this.#addKey(records[i] as number, false, into);
+    }
     return records.length;
   }
 
@@ -94,7 +100,6 @@ export class RowColumns implements ColumnReader {
     for (const column of this.#columns) column.close();
   }
 
-  /** The key is read even where it is not wanted: it may be damaged. */
   #addKey(record: number, isInOrder: boolean, { keys }: ColumnRows): void {
     const key = this.#access.key(record, isInOrder);
     keys?.push(key);

@@ -113,6 +113,7 @@ class RowReader implements ShardReader {
     const opened = openRowColumns(this.#columns, columns, {
       source: this.source,
       count: this.#count,
+      hasKeys: this.#keys !== undefined,
       key: (record, isInOrder) => this.#key(record, isInOrder ? BLOCK_BYTES : 1),
       read: (record) => this.read(record),
     });
