@@ -1,6 +1,9 @@
 // How fast formats are read and written, beside the raw read of the same file and the tools that people use now.
 //
-//   node bench/formats.mjs [--quick] [--python PYTHON]
+//   node bench/formats.mjs [--quick] [--python PYTHON] [--only PART]
+//
+// `--quick` shows that everything runs: what starts once (threads, a file that is opened) weighs too much in it to compare rates. PART is
+// smallExamples, archives, arrays, gathered, conversion, indexes or lines.
 //
 // PYTHON (or KDATA_PYTHON) is a Python with tensorflow, webdataset, tfrecord and numpy; what it lacks is "not installed". Ours and the
 // peer take turns, so that what else the machine does falls on both; shown are ratios of medians by the clock, by the time of the
@@ -29,13 +32,13 @@ const WARM_UP_MS = 700;
  * Measures every row. A row is `{ name, ours, peer, unit, ratio, goal, floor, cpuRatio, raw }`: rates in `unit`; `peer` and the
  * ratios undefined where the peer is not installed; `goal` undefined where none is set; `raw` the rate of reading the bytes alone.
  */
-export async function run({ quick = false, python } = {}) {
+export async function run({ quick = false, python, only } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
   const bench = { folder, rounds: quick ? 5 : 7, scale: quick ? 0.1 : 1, peers: startPeers(python) };
   try {
     const rows = [];
     for (const part of [smallExamples, archives, arrays, gathered, conversion, indexes, lines]) {
-      rows.push(...(await part(bench)));
+      if (only === undefined || only === part.name) rows.push(...(await part(bench)));
     }
     return rows;
   } finally {
@@ -118,7 +121,7 @@ async function gathered(bench) {
 }
 
 async function conversion(bench) {
-  const records = 4000 * bench.scale;
+  const records = 16_000 * bench.scale;
   const shards = 4;
   const input = join(bench.folder, "images");
   mkdirSync(input);
