@@ -267,6 +267,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
     options: {
       quick: { type: "boolean", default: false },
+      only: { type: "string" },
       python: { type: "string", default: process.env.KDATA_PYTHON },
     },
   });
