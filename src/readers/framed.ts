@@ -71,7 +71,7 @@ export interface Framing<F extends Frame> {
 export type FramedFormat<F extends Frame> = (source: string, limits: Limits, decoding: DecodeOptions) => Framing<F>;
 
 /** Where framing begins that needs no index. */
-export const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
+const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
 
 /** Opens a shard of a framed format. The reader owns the source. */
 export function openFramed<F extends Frame>(
