@@ -45,7 +45,7 @@ export function buildRowsTransform(description: TransformDescription): RowsTrans
         return buildReshape({ ...description, shape: [rows, ...filled] })(stacked, noRandom);
       };
     }
-    case "decodeRaw":
+    default: // the elements of a sample belong together
       return undefined;
   }
 }
