@@ -42,7 +42,8 @@ export function resample(
     for (; done < end; done++) {
       const from = source + <usize>(done * stride);
       const to = rows + <usize>(done * pitch);
-      if (channels >= 3) resampleWide(from, channels, outWidth, columnStarts, columnWeights, columnTaps, to);
+      if (channels == 3) resampleWide(from, 3, outWidth, columnStarts, columnWeights, columnTaps, to);
+      else if (channels == 4) resampleWide(from, 4, outWidth, columnStarts, columnWeights, columnTaps, to);
       else resampleNarrow(from, channels, outWidth, columnStarts, columnWeights, columnTaps, to);
     }
     blendRows(
@@ -63,6 +64,8 @@ export function rowPitch(width: i32, channels: i32): i32 {
 }
 
 /** Resamples a row of 3 or 4 channels into one of 4. */
+// @ts-expect-error AssemblyScript decorator
+@inline
 function resampleWide(
   row: usize,
   channels: i32,
@@ -411,7 +414,7 @@ function turnPixel(p: usize, turn: i32): void {
   const bc = <f32>(value - b) / range;
   let h: f32 = r == value ? bc - gc : g == value ? <f32>2 + rc - bc : <f32>4 + gc - rc;
   const sixth: f64 = <f64>h / 6 + 1;
-  h = <f32>(sixth - Math.floor(sixth));
+  h = <f32>(sixth - floor<f64>(sixth));
   const hue = (clampByte(<i32>(<f64>h * 255)) + turn) & 255;
   const sat = clampByte(<i32>(<f64>saturation * 255));
   storeHsv(p, hue, sat, value);
@@ -419,7 +422,7 @@ function turnPixel(p: usize, turn: i32): void {
 
 function storeHsv(p: usize, hue: i32, saturation: i32, value: i32): void {
   const scaled: f32 = <f32>((<f64>hue * 6) / 255);
-  const sector = <i32>Math.floor(scaled);
+  const sector = <i32>(scaled);
   const f: f32 = scaled - <f32>sector;
   const s: f32 = <f32>(<f64>saturation / 255);
   const low = toByte(<f64>value * (1 - <f64>s));
@@ -444,7 +447,7 @@ function storeHsv(p: usize, hue: i32, saturation: i32, value: i32): void {
 // @ts-expect-error AssemblyScript decorator
 @inline
 function toByte(value: f64): i32 {
-  return clampByte(<i32>Math.floor(value + 0.5));
+  return clampByte(<i32>(value + 0.5));
 }
 
 // @ts-expect-error AssemblyScript decorator

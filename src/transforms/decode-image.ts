@@ -36,7 +36,7 @@ const MAX_PIXELS = 2 ** 29; // four channels then fill a kernel's memory
 /**
  * Decodes an image: bytes become uint8 [height, width, channels].
  *
- * JPEG by the package `@julusian/jpeg-turbo` (fast integer DCT: within 4 levels of Pillow), without which this cannot be used; PNG
+ * JPEG by the package `@julusian/jpeg-turbo` (fast integer DCT: within 4 levels of Pillow up to a quality of about 90, beyond it up to 10), without which this cannot be used; PNG
  * by itself, exactly, 16 bits cut to 8; all else (WebP, GIF with its first frame, TIFF, AVIF) by the package `sharp`, loaded at the
  * first such image. Colour profiles are not applied.
  *

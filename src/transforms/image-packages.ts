@@ -6,6 +6,12 @@ import { KdataError } from "../core/errors.ts";
 /** The packages, with the versions that were tried. */
 const versions = { "@julusian/jpeg-turbo": "2.3.0", sharp: "0.35.5" } as const;
 
+/** What {@link imagePackageVersion} asks: a loaded package that knows its version, or its description. */
+interface Versioned {
+  readonly version?: string;
+  readonly versions?: { readonly sharp?: string };
+}
+
 /** The name of an optional package. */
 export type ImagePackage = keyof typeof versions;
 
@@ -40,9 +46,8 @@ export function imagePackageFault(name: ImagePackage, cause: unknown): KdataErro
 /** Says which version of a package is installed and loads; `undefined`: none. */
 export function imagePackageVersion(name: ImagePackage): string | undefined {
   try {
-    require(name);
-    const { version } = require(`${name}/package.json`) as { readonly version: string };
-    return version;
+    const known = (require(name) as Versioned).versions?.sharp;
+    return known ?? (require(`${name}/package.json`) as Versioned).version;
   } catch {
     return undefined; // absent or not for this machine: to the caller one and the same
   }

@@ -9,6 +9,8 @@ import { requireImagePackage } from "./image-packages.ts";
 import { readJpegHeader } from "./jpeg-header.ts";
 import { sharpDecoder } from "./sharp-images.ts";
 
+const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
+
 type Turbo = typeof import("@julusian/jpeg-turbo");
 
 /** Loads libjpeg-turbo and makes the decoder: what it misses is an error before the first sample. */
@@ -29,7 +31,7 @@ export function createJpegDecoder(): ImageDecoder {
       try {
         turbo.decompressSync(asBuffer(bytes), target, { format: formats[channels] ?? turbo.FORMAT_RGB });
       } catch (error) {
-        throw faultOf(error);
+        throw faultOf(bytes, error);
       }
       return finishImage({ start, width, height, channels }, settings, orientation, memory);
     },
@@ -57,9 +59,9 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** It decodes what it can, fills up with grey, and says so in what it throws. */
-function faultOf(cause: unknown): KdataError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  if (/premature end/i.test(reason)) return new KdataError("truncated", "the JPEG ends too early", { cause });
-  return new KdataError("format", `the JPEG is corrupt: ${reason}`, { cause });
+/** It decodes what it can, fills up with grey, and throws all the same. What it throws does not say why, but the end of the bytes does. */
+function faultOf(bytes: Uint8Array, cause: unknown): KdataError {
+  const end = asBuffer(bytes).lastIndexOf(END_OF_IMAGE);
+  if (end < 0) return new KdataError("truncated", "the JPEG ends too early", { cause });
+  return new KdataError("format", "the JPEG is corrupt", { cause });
 }

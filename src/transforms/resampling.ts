@@ -44,23 +44,32 @@ export function computeTaps(length: number, outLength: number, { interpolation, 
   const filter = filters[interpolation];
   const stretch = antialias ? Math.max(scale, 1) : 1;
   const support = filter.support * stretch;
-  const most = Math.min(length, Math.ceil(support) * 2 + 1);
-  const count = most + (most % 2);
   const starts = new Int32Array(outLength);
-  const weights = new Float64Array(outLength * count);
+  const ends = new Int32Array(outLength);
+  let most = 0;
   for (let place = 0; place < outLength; place++) {
     const centre = (place + 0.5) * scale;
     const from = Math.max(0, Math.trunc(centre - support + 0.5));
     const end = Math.min(length, Math.trunc(centre + support + 0.5));
+    starts[place] = from;
+    ends[place] = end;
+    if (end - from > most) most = end - from;
+  }
+  const count = most + (most % 2);
+  const weights = new Float64Array(outLength * count);
+  for (let place = 0; place < outLength; place++) {
+    const centre = (place + 0.5) * scale;
+    const from = starts[place] as number;
+    const taps = (ends[place] as number) - from;
     const start = Math.max(0, Math.min(from, length - count)); // so that the taps of weight 0 are pixels, too
     const first = place * count + from - start;
     let sum = 0;
-    for (let tap = from; tap < end; tap++) {
-      const weight = filter.weigh((tap - centre + 0.5) / stretch);
-      weights[first + tap - from] = weight;
+    for (let tap = 0; tap < taps; tap++) {
+      const weight = filter.weigh((from + tap - centre + 0.5) / stretch);
+      weights[first + tap] = weight;
       sum += weight;
     }
-    for (let i = first; i < first + end - from; i++) weights[i] = (weights[i] as number) / sum;
+    for (let i = first; i < first + taps; i++) weights[i] = (weights[i] as number) / sum;
     starts[place] = start;
   }
   return { count, starts, weights };

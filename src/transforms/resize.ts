@@ -19,7 +19,7 @@ export interface ResizeDescription extends Sampling {
  * Resizes an image, uint8 or float32 [height, width, channels] or [height, width], to [height, width], or, where `size` is one
  * number, so that its shorter side has that length and the longer one keeps the ratio, cut to whole pixels.
  *
- * With antialias the result is that of Pillow within one level; channels are resized each by itself, alpha too.
+ * With antialias the result is that of Pillow within one level, two of `bicubic`; channels are resized each by itself, alpha too.
  *
  * @throws {KdataError} `shape`, for each sample whose feature is no image.
  *
