@@ -37,7 +37,9 @@ export interface ColorJitterDescription {
 type Change = (memory: PixelMemory, start: number, pixels: number, channels: number, factor: number) => void;
 
 const changes: Readonly<Record<Property, Change>> = {
-  brightness: (memory, start, pixels, channels, factor) => blendWith(0, memory, start, pixels, channels, factor),
+  brightness: (memory, start, pixels, channels, factor) => {
+    blendWith(0, memory, start, pixels, channels, factor);
+  },
   contrast: (memory, start, pixels, channels, factor) => {
     const mean = Math.trunc(memory.kernel.sumOfGrey(start, pixels, channels) / pixels + 0.5);
     blendWith(mean, memory, start, pixels, channels, factor);

@@ -48,7 +48,9 @@ export function imagePackageVersion(name: ImagePackage): string | undefined {
   try {
     const known = (require(name) as Versioned).versions?.sharp;
     return known ?? (require(`${name}/package.json`) as Versioned).version;
-  } catch {
-    return undefined; // absent or not for this machine: to the caller one and the same
+  } catch (error) {
+    // Absent, or not for this machine: to the caller one and the same. What is no error of a package is not hidden.
+    if (!(error instanceof Error)) throw error;
+    return undefined;
   }
 }

@@ -109,11 +109,11 @@ function checkLastAxis(source: Tensor, { channels }: Coefficients, sample: Sampl
 function byteNormalizer(coefficients: Coefficients): (source: Tensor<"uint8">) => Tensor | undefined {
   const memory = new PixelMemory();
   const tables = new Map<number, Float32Array>();
-  const tablesFor = (channels: number): Float32Array => {
+  function tablesFor(channels: number): Float32Array {
     let table = tables.get(channels);
     if (!table) tables.set(channels, (table = computeTables(coefficients, channels)));
     return table;
-  };
+  }
   return (source) => {
     if (source instanceof ByteImage && source.isWorkable) {
       const isPerChannel = coefficients.channels === 1 || source.shape.length === 3;

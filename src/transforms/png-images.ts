@@ -5,20 +5,8 @@ import { KdataError } from "../core/errors.ts";
 import type { PixelMemory } from "../kernels/pixels.ts";
 import { checkPixels, finishImage, type DecodeSettings, type ImageDecoder } from "./decoded-image.ts";
 import { findOrientation } from "./exif.ts";
+import type { ColourType, PngHeader, PngPass } from "./png-header.ts";
 import { expandPass } from "./png-samples.ts";
-
-/** What a PNG declares. */
-export interface PngHeader {
-  readonly width: number;
-  readonly height: number;
-  /** Of one sample: 1, 2, 4, 8 or 16. */
-  readonly bits: number;
-  readonly colour: ColourType;
-  readonly isInterlaced: boolean;
-}
-
-/** Grey, colours, places of a palette, grey and alpha, colours and alpha. */
-export type ColourType = 0 | 2 | 3 | 4 | 6;
 
 /** The chunks of a PNG that matter here. */
 interface PngChunks {
@@ -27,14 +15,6 @@ interface PngChunks {
   readonly transparency: Uint8Array | undefined;
   readonly compressed: Uint8Array;
   readonly orientation: number;
-}
-
-/** A part of the image that is stored as an image by itself. */
-export interface PngPass {
-  readonly x: number;
-  readonly y: number;
-  readonly xStep: number;
-  readonly yStep: number;
 }
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -61,7 +41,7 @@ const adam7: readonly PngPass[] = [
   { x: 0, y: 1, xStep: 1, yStep: 2 },
 ];
 
-/** The decoder of PNG. */
+/** Decodes every PNG: all colour types and bits, interlaced ones too. */
 export const pngDecoder: ImageDecoder = {
   detect: (bytes) => SIGNATURE.every((byte, i) => bytes[i] === byte),
   decode(bytes, settings, memory) {

@@ -1,7 +1,7 @@
 // The samples of a PNG that are not bytes of their channels yet: bits, 16 bits, places of a palette, a transparent colour.
 
 import { KdataError } from "../core/errors.ts";
-import type { PngHeader, PngPass } from "./png-images.ts";
+import type { PngHeader, PngPass } from "./png-header.ts";
 
 /** Where the pixels go. */
 interface Target {

@@ -45,7 +45,15 @@ export function buildRowsTransform(description: TransformDescription): RowsTrans
         return buildReshape({ ...description, shape: [rows, ...filled] })(stacked, noRandom);
       };
     }
-    default: // the elements of a sample belong together
+    case "decodeRaw":
+    case "centerCrop":
+    case "colorJitter":
+    case "decodeImage":
+    case "layout":
+    case "randomCrop":
+    case "randomFlip":
+    case "randomResizedCrop":
+    case "resize":
       return undefined;
   }
 }
