@@ -56,7 +56,7 @@ module.exports = {
     {
       name: "threads-only-in-loaders",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/loaders/" },
+      from: { path: "^src/", pathNot: "^src/(loaders/|transforms/sharp-)" },
       to: { dependencyTypes: ["core"], path: "worker_threads" },
     },
     {

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { isBytesList, isTensor, type Feature, type Sample } from "../core/sample.ts";
-import { buildTransform } from "../transforms/registry.ts";
+import { buildTransform, isCostly } from "../transforms/registry.ts";
 import { chainTransforms } from "../transforms/transform.ts";
 import type { BatchRecipe } from "./batch-maker.ts";
 import { recordCount } from "./dataset.ts";
@@ -13,19 +13,21 @@ import { RecordReader } from "./record-reader.ts";
 const SMALL_SAMPLE_BYTES = 16 * 1024;
 
 /**
- * Chooses the number of workers by the first record: 0 where it is small both as stored and as transformed, otherwise the
- * number of cores.
+ * Chooses the number of workers by the first record: 0 where it is small both as stored and as transformed and no
+ * transform takes long, otherwise the number of cores.
  *
  * @throws {KdataError} when the first record cannot be read or transformed.
  */
 export function chooseWorkers({ dataset, transforms, seed }: Omit<BatchRecipe, "makers">): number {
   if (recordCount(dataset) === 0) return 0;
+  const hasCostly = transforms.some(isCostly);
   const reader = new RecordReader(dataset);
   try {
     const stored = reader.read(0);
     const storedBytes = byteLengthOf(stored);
     const transformed = chainTransforms(transforms.map(buildTransform), seed)(stored, 0, 0);
-    return Math.max(storedBytes, byteLengthOf(transformed)) <= SMALL_SAMPLE_BYTES ? 0 : availableParallelism();
+    const isSmall = Math.max(storedBytes, byteLengthOf(transformed)) <= SMALL_SAMPLE_BYTES;
+    return isSmall && !hasCostly ? 0 : availableParallelism();
   } finally {
     reader.close();
   }

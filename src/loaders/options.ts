@@ -19,8 +19,8 @@ export interface LoaderOptions extends DecodeOptions {
   readonly seed?: number;
   /**
    * Threads that read, transform and batch; 0 does it in the thread that asks. Default `auto`: 0 where a sample takes at most
-   * 16 KiB as stored and as transformed (measured at the first one), because a hop then costs more than it saves; otherwise
-   * the number of cores. More threads than cores make nothing faster: each costs memory of its own for the interpreter and
+   * 16 KiB as stored and as transformed (measured at the first one) and no transform decodes or resizes images, because a hop then
+   * costs more than it saves; otherwise the number of cores. More threads than cores make nothing faster: each costs memory of its own for the interpreter and
    * for its batches, and all of them share 768 open files.
    */
   readonly workers?: number | "auto";

@@ -66,7 +66,9 @@ test("buildTransform() refuses a name it does not know and says the nearest", ()
   expect(() => buildTransform(description)).toThrow(
     expect.objectContaining({
       code: "usage",
-      message: "Cannot build transform 'normalise': the transforms are cast, decodeRaw, normalize, reshape, select",
+      message: expect.stringMatching(
+        /^Cannot build transform 'normalise': the transforms are cast, .*, select$/,
+      ) as string,
       hint: "did you mean 'normalize'?",
     }),
   );
