@@ -59,22 +59,25 @@ describe("order", () => {
     expect(keysOf(batches).filter((key) => key.endsWith("/0")).length).toBe(COUNTS.length);
   });
 
-  test.each([1, 4])("of keys and tensors is the same for 0, 1, 2 and 3 workers with prefetch %d", async (prefetch) => {
-    const digests: string[] = [];
-    for (const workers of [0, 1, 2, 3]) {
-      const train = await open({
-        shuffle: true,
-        seed: 5,
-        workers,
-        prefetch,
-        transforms: [normalize("x", { mean: 1 })],
-      });
-      digests.push(`${digest(await collect(train))} ${digest(await collect(train))}`);
-    }
-    expect(new Set(digests).size).toBe(1);
-    const [first, second] = digests[0]!.split(" ");
-    expect(first).not.toBe(second); // two epochs
-  });
+  test.each([1, 4, 32, "auto"] as const)(
+    "of keys and tensors is the same for 0, 1, 2, 3 and 7 workers with prefetch %s",
+    async (prefetch) => {
+      const digests: string[] = [];
+      for (const workers of [0, 1, 2, 3, 7]) {
+        const train = await open({
+          shuffle: true,
+          seed: 5,
+          workers,
+          prefetch,
+          transforms: [normalize("x", { mean: 1 })],
+        });
+        digests.push(`${digest(await collect(train))} ${digest(await collect(train))}`);
+      }
+      expect(new Set(digests).size).toBe(1);
+      const [first, second] = digests[0]!.split(" ");
+      expect(first).not.toBe(second); // two epochs
+    },
+  );
 
   test("takes every sample once in each epoch, and differs between epochs and seeds", async () => {
     const all = keysOf(await collect(await open())).sort();
@@ -358,13 +361,23 @@ describe.each([0, 2])("with %d workers", (workers) => {
     await expect(open({ workers, signal: controller.signal })).rejects.toMatchObject({ code: "aborted" });
   });
 
-  test("stats() counts batches, samples and time", async () => {
-    const train = await open({ workers, remainder: "pad" });
-    expect(train.stats()).toMatchObject({ batches: 0, samples: 0 });
+  test("stats() counts batches, samples, bytes and the time of every stage", async () => {
+    const transforms = [normalize("x", { mean: 1 }), cast("y", "int32")];
+    const train = await open({ workers, remainder: "pad", transforms });
+    expect(train.stats()).toMatchObject({ batches: 0, samples: 0, firstBatchMs: undefined, busy: 0, workers });
     await collect(train);
-    const { batches, samples, readMs, transformMs, collateMs, waitMs } = train.stats();
-    expect([batches, samples]).toEqual([10, RECORDS]);
-    for (const time of [readMs, transformMs, collateMs, waitMs]) expect(time).toBeGreaterThan(0);
+    const { queue, ...stats } = train.stats();
+    expect(stats).toMatchObject({ batches: 10, samples: RECORDS, bytesDelivered: 40 * (12 + 4 + 1) });
+    const { readMs, decodeMs, transformMs, collateMs, waitMs, firstBatchMs, busy, bytesRead } = stats;
+    for (const number of [readMs, decodeMs, transformMs, collateMs, waitMs, firstBatchMs, busy]) {
+      expect(number).toBeGreaterThan(0);
+    }
+    expect(busy).toBeLessThanOrEqual(1);
+    expect(bytesRead).toBeGreaterThanOrEqual(RECORDS * (12 + 8 + 1));
+    expect(stats.transforms.map(({ name }) => name)).toEqual(["normalize", "cast"]);
+    expect(stats.transforms.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(transformMs, 6);
+    expect(queue.now).toBe(0);
+    expect(queue.mean).toBeGreaterThanOrEqual(0);
   });
 
   test("columns of other kinds than tensors arrive as values", async () => {
