@@ -59,25 +59,22 @@ describe("order", () => {
     expect(keysOf(batches).filter((key) => key.endsWith("/0")).length).toBe(COUNTS.length);
   });
 
-  test.each([1, 4, 32, "auto"] as const)(
-    "of keys and tensors is the same for 0, 1, 2, 3 and 7 workers with prefetch %s",
-    async (prefetch) => {
-      const digests: string[] = [];
-      for (const workers of [0, 1, 2, 3, 7]) {
-        const train = await open({
-          shuffle: true,
-          seed: 5,
-          workers,
-          prefetch,
-          transforms: [normalize("x", { mean: 1 })],
-        });
-        digests.push(`${digest(await collect(train))} ${digest(await collect(train))}`);
-      }
-      expect(new Set(digests).size).toBe(1);
-      const [first, second] = digests[0]!.split(" ");
-      expect(first).not.toBe(second); // two epochs
-    },
-  );
+  test.each([1, 4])("of keys and tensors is the same for 0, 1, 2 and 3 workers with prefetch %d", async (prefetch) => {
+    const digests: string[] = [];
+    for (const workers of [0, 1, 2, 3]) {
+      const train = await open({
+        shuffle: true,
+        seed: 5,
+        workers,
+        prefetch,
+        transforms: [normalize("x", { mean: 1 })],
+      });
+      digests.push(`${digest(await collect(train))} ${digest(await collect(train))}`);
+    }
+    expect(new Set(digests).size).toBe(1);
+    const [first, second] = digests[0]!.split(" ");
+    expect(first).not.toBe(second); // two epochs
+  });
 
   test("takes every sample once in each epoch, and differs between epochs and seeds", async () => {
     const all = keysOf(await collect(await open())).sort();
