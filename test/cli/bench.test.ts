@@ -179,6 +179,17 @@ test.each<[readonly string[], string]>([
   expect(stderr).toContain(message);
 });
 
+test("^C ends a bench with its threads, and the exit code says so", async () => {
+  const args = ["bench", join(mnist, "train-*"), "-j", "2", "--seconds", "600"];
+  const { code, stdout, stderr } = await kdata(args, {
+    during(child) {
+      child.stderr!.once("data", () => child.kill("SIGINT"));
+    },
+  });
+  expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+  expect(stderr).toContain("Stopped on request");
+});
+
 test("bench of an empty data set says that there is no batch", async () => {
   const empty = join(folder, "empty.jsonl");
   writeFileSync(empty, "");

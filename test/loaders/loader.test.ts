@@ -331,6 +331,24 @@ describe.each([0, 2])("with %d workers", (workers) => {
     }
   });
 
+  test.runIf(isLinux)(
+    "a consumer that throws, and a loader that is closed twice at once, leave nothing behind",
+    async () => {
+      const threads = threadCount();
+      const train = await open({ workers });
+      const read = async () => {
+        for await (const { step } of train) if (step === 1) throw new RangeError("the step failed");
+      };
+      await expect(read()).rejects.toThrow("the step failed");
+      expect(openFiles(join(folder, "whole"))).toEqual([]);
+      expect(threadCount()).toBeLessThanOrEqual(threads);
+      await train[Symbol.asyncIterator]().next();
+      await Promise.all([train.close(), train.close()]);
+      expect(openFiles(join(folder, "whole"))).toEqual([]);
+      expect(threadCount()).toBeLessThanOrEqual(threads);
+    },
+  );
+
   test("close() ends an iteration that is running, and the loader for good", async () => {
     const train = await open({ workers });
     const iterator = train[Symbol.asyncIterator]();
