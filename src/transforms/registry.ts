@@ -92,23 +92,23 @@ export function buildTransform(description: TransformDescription): Transform {
 /**
  * Applies a transform to the features of one sample, outside a loader: to try it, or to serve a model what it was trained on.
  * What is drawn is what record 0 of epoch 0 draws, if it is the first transform. The result has its own memory where it has another
- * content.
+ * content. `undefined` where the transform filters the sample out.
  *
  * @throws {KdataError} as the transform does.
  *
  * @example
- * const { x } = applyTransform(normalize("x", { scale: 0.5 }), { x: tensor("uint8", [2], Uint8Array.of(2, 4)) });
- * assert.deepEqual([...x.data], [1, 2]);
+ * const made = applyTransform(normalize("x", { scale: 0.5 }), { x: tensor("uint8", [2], Uint8Array.of(2, 4)) });
+ * assert.deepEqual([...made.x.data], [1, 2]);
  */
 export function applyTransform(
   description: TransformDescription,
   features: Readonly<Record<string, Feature>>,
   seed = 0,
-): Features {
+): Features | undefined {
   const sample = {
     key: "",
     origin: { source: "memory", record: 0 },
     features: Object.assign(emptyFeatures(), features),
   };
-  return buildTransform(description)(sample, () => new RandomStream(deriveKey(seed, 0, 0, 0))).features;
+  return buildTransform(description)(sample, () => new RandomStream(deriveKey(seed, 0, 0, 0)))?.features;
 }

@@ -4,7 +4,8 @@ import { RandomStream, deriveKey } from "../core/random.ts";
 import type { Sample } from "../core/sample.ts";
 
 /**
- * Maps a sample to another one, or filters it out by returning `undefined`: it then moves no other sample of its epoch. The given sample is left as it is; features that do not change are shared with it.
+ * Maps a sample to another one, or filters it out by returning `undefined`: it then moves no other sample of its epoch. The
+ * given sample is left as it is; features that do not change are shared with it.
  *
  * A transform may keep memory for its result and reuse it: what it returns is valid until it is called again. `random` makes
  * the stream it draws from for this sample; a transform that never draws pays nothing.

@@ -39,11 +39,11 @@ const HUE_LEVELS = 2;
 
 function imageOf(file: string): Tensor {
   const bytes = readFileSync(`${FOLDER}/${file}`);
-  return apply(decodeImage("x", { channels: "keep" }), sampleOf({ x: bytes })).features["x"] as Tensor;
+  return apply(decodeImage("x", { channels: "keep" }), sampleOf({ x: bytes }))!.features["x"] as Tensor;
 }
 
 function run(description: TransformDescription, x: Tensor): Tensor {
-  return apply(description, sampleOf({ x })).features["x"] as Tensor;
+  return apply(description, sampleOf({ x }))!.features["x"] as Tensor;
 }
 
 function worst(a: Tensor, b: Tensor): number {
@@ -64,7 +64,7 @@ function oneByOne(descriptions: readonly TransformDescription[], seed: number, r
   let sample: Sample = sampleOf({ x });
   for (const [place, description] of descriptions.entries()) {
     const stream = () => new RandomStream(deriveKey(seed, 0, record, place));
-    const { dtype, shape, data } = buildTransform(description)(sample, stream).features["x"] as Tensor;
+    const { dtype, shape, data } = buildTransform(description)(sample, stream)!.features["x"] as Tensor;
     sample = sampleOf({ x: { dtype, shape, data: data.slice() as Tensor["data"] } });
   }
   return sample.features["x"] as Tensor;
@@ -120,7 +120,7 @@ describe.each(["uint8", "float32"] as const)("on %s", (dtype) => {
     const crop = buildTransform(randomCrop("x", 2, { padding: 1 }));
     const seen = new Set<string>();
     for (let record = 0; record < 200; record++) {
-      const { data } = crop(sampleOf({ x }), () => new RandomStream(deriveKey(record))).features["x"] as Tensor;
+      const { data } = crop(sampleOf({ x }), () => new RandomStream(deriveKey(record)))!.features["x"] as Tensor;
       seen.add([...data].join());
     }
     expect(seen.size).toBe(9);
@@ -144,7 +144,7 @@ describe.each(["uint8", "float32"] as const)("on %s", (dtype) => {
     const x = tensorOf(dtype, [height, width, 3], Array<number>(height * width * 3).fill(77));
     const crop = buildTransform(randomResizedCrop("x", [5, 7]));
     for (let record = 0; record < 50; record++) {
-      const made = crop(sampleOf({ x }), () => new RandomStream(deriveKey(record))).features["x"] as Tensor;
+      const made = crop(sampleOf({ x }), () => new RandomStream(deriveKey(record)))!.features["x"] as Tensor;
       expect(made.shape).toEqual([5, 7, 3]);
       expect([...made.data].every((value) => Math.abs(Number(value) - 77) < 1e-4)).toBe(true);
     }
@@ -174,9 +174,9 @@ describe("what is done at once is what is done one by one", () => {
   test.each(Object.entries(chains))("%s", (_name, descriptions) => {
     const file = readFileSync(`${FOLDER}/baseline.jpg`);
     const chain = chainTransforms([decodeImage("x"), ...descriptions].map(buildTransform), 3);
-    const plain = apply(decodeImage("x"), sampleOf({ x: file })).features["x"] as Tensor;
+    const plain = apply(decodeImage("x"), sampleOf({ x: file }))!.features["x"] as Tensor;
     for (let record = 0; record < 20; record++) {
-      const made = chain(sampleOf({ x: file }), 0, record).features["x"] as Tensor;
+      const made = chain(sampleOf({ x: file }), 0, record)!.features["x"] as Tensor;
       // The places of the chain count from decodeImage on.
       const wanted = oneByOne([select(["x"]), ...descriptions], 3, record, plain);
       expect({ dtype: made.dtype, shape: made.shape }).toEqual({ dtype: wanted.dtype, shape: wanted.shape });
@@ -194,8 +194,8 @@ describe("what is done at once is what is done one by one", () => {
       centerCrop("b", 880),
     ];
     const file = readFileSync(`${FOLDER}/baseline.jpg`);
-    const { a, b } = chainTransforms(steps.map(buildTransform), 0)(sampleOf({ x: file }), 0, 0).features;
-    const plain = apply(decodeImage("x"), sampleOf({ x: file })).features["x"] as Tensor;
+    const { a, b } = chainTransforms(steps.map(buildTransform), 0)(sampleOf({ x: file }), 0, 0)!.features;
+    const plain = apply(decodeImage("x"), sampleOf({ x: file }))!.features["x"] as Tensor;
     const early = (a as Tensor).data; // before the other one needs more memory
     expect(worst(b as Tensor, oneByOne([resize("x", 900), centerCrop("x", 880)], 0, 0, plain))).toBe(0);
     const wanted = oneByOne([centerCrop("x", 10), resize("x", 700)], 0, 0, plain);
