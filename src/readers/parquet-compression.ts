@@ -44,7 +44,8 @@ export function inflatePage(codec: CompressionCodec, input: Uint8Array, length: 
         hint: "Use Node 22.15 or later, or write the file with snappy or gzip.",
       });
     }
-    default:
+    case "LZ4":
+    case "LZO":
       throw fail("unsupported", `it is compressed with ${codec}, which the specification has given up`, {
         hint: "Write the file with snappy, gzip or lz4_raw.",
       });

@@ -155,7 +155,10 @@ class FooterParser {
       if (id === 2) cursor.structs(type, () => elements.push(this.#element()));
       else if (id === 3) rows = cursor.count(type);
       else if (id === 4) cursor.structs(type, () => groups.push(this.#group()));
-      else if (id === 5) cursor.structs(type, () => this.#metadata(metadata));
+      else if (id === 5)
+        cursor.structs(type, () => {
+          this.#metadata(metadata);
+        });
       else if (id === 8) throw this.#fault.unsupported("its columns are encrypted");
       else return false;
       return true;
@@ -214,16 +217,16 @@ class FooterParser {
   #group(): RowGroup {
     const cursor = this.#cursor;
     const columns: ColumnChunk[] = [];
-    let rows: number | undefined;
-    let hasColumns = false;
+    const found: { rows?: number; hasColumns?: true } = {};
     cursor.struct((id, type) => {
       if (id === 1) {
-        hasColumns = true;
+        found.hasColumns = true;
         cursor.structs(type, () => columns.push(this.#chunk()));
-      } else if (id === 3) rows = cursor.count(type);
+      } else if (id === 3) found.rows = cursor.count(type);
       else return false;
       return true;
     });
+    const { rows, hasColumns } = found;
     if (rows === undefined || rows < 0 || !hasColumns) throw cursor.fail("a row group is incomplete");
     return { rows, columns };
   }
@@ -246,20 +249,26 @@ class FooterParser {
   #chunkMetadata(): ColumnChunk {
     const cursor = this.#cursor;
     const path: string[] = [];
-    let type: ParquetType | undefined;
-    let codec: CompressionCodec | undefined;
-    let [entries, bytes, data, dictionary]: (number | undefined)[] = [];
+    const found: {
+      type?: ParquetType;
+      codec?: CompressionCodec;
+      entries?: number;
+      bytes?: number;
+      data?: number;
+      dictionary?: number;
+    } = {};
     cursor.struct((id, kind) => {
-      if (id === 1) type = this.#word(ParquetTypes, kind);
+      if (id === 1) found.type = this.#word(ParquetTypes, kind);
       else if (id === 3) cursor.list(kind, thriftTypes.binary, () => path.push(this.#text(thriftTypes.binary)));
-      else if (id === 4) codec = this.#word(CompressionCodecs, kind);
-      else if (id === 5) entries = cursor.count(kind);
-      else if (id === 7) bytes = cursor.count(kind);
-      else if (id === 9) data = cursor.count(kind);
-      else if (id === 11) dictionary = cursor.count(kind);
+      else if (id === 4) found.codec = this.#word(CompressionCodecs, kind);
+      else if (id === 5) found.entries = cursor.count(kind);
+      else if (id === 7) found.bytes = cursor.count(kind);
+      else if (id === 9) found.data = cursor.count(kind);
+      else if (id === 11) found.dictionary = cursor.count(kind);
       else return false;
       return true;
     });
+    const { type, codec, entries, bytes, data, dictionary = 0 } = found;
     if (
       type === undefined ||
       codec === undefined ||
@@ -269,8 +278,10 @@ class FooterParser {
     ) {
       throw cursor.fail("a column chunk is incomplete");
     }
+    // Of a column without values, the places mean nothing.
+    if (entries === 0) return { path, type, codec, entries, start: MAGIC_BYTES, end: MAGIC_BYTES };
     // Some writers leave 0 where there is no dictionary.
-    const start = dictionary !== undefined && dictionary > 0 ? Math.min(dictionary, data) : data;
+    const start = dictionary > 0 ? Math.min(dictionary, data) : data;
     const end = start + bytes;
     if (start < MAGIC_BYTES || bytes < 0 || end > this.#fault.start || entries < 0) {
       throw cursor.fail(`the column "${path.join(".")}" of ${entries} values lies at bytes ${start} to ${end}`);
@@ -280,14 +291,14 @@ class FooterParser {
 
   #metadata(into: Map<string, string>): void {
     const cursor = this.#cursor;
-    let [key, value]: (string | undefined)[] = [];
+    const found: { key?: string; value?: string } = {};
     cursor.struct((id, type) => {
-      if (id === 1) key = this.#text(type);
-      else if (id === 2) value = Buffer.from(cursor.binary(type)).toString("utf8");
+      if (id === 1) found.key = this.#text(type);
+      else if (id === 2) found.value = Buffer.from(cursor.binary(type)).toString("utf8");
       else return false;
       return true;
     });
-    if (key !== undefined && value !== undefined) into.set(key, value);
+    if (found.key !== undefined && found.value !== undefined) into.set(found.key, found.value);
   }
 
   /** Reads a number that stands for a word of the specification. */

@@ -34,7 +34,7 @@ export function parseNotes(text: string, at: Position): ReadonlyMap<string, Parq
   }
   const notes = new Map<string, ParquetNote>();
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw noNote("them", at);
-  for (const [name, note] of Object.entries(value)) notes.set(name, parseNote(name, note as JsonValue, at));
+  for (const [name, note] of Object.entries(value)) notes.set(name, parseNote(name, note, at));
   return notes;
 }
 

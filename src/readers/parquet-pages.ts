@@ -79,10 +79,12 @@ export function* decodePages(bytes: Uint8Array, context: PageContext): Generator
     if (page.header.type === "DICTIONARY_PAGE") {
       if (dictionary || entries > 0) throw page.fail("format", "it has a dictionary that is not its first page");
       dictionary = page.dictionary();
-    } else if (page.header.type !== "INDEX_PAGE") {
+    } else if (page.header.type === "DATA_PAGE" || page.header.type === "DATA_PAGE_V2") {
       const decoded = page.decode(dictionary, chunk.entries - entries);
       entries += decoded.entries;
       yield decoded;
+    } else {
+      throw page.fail("format", `it has a page of type ${page.header.type}`);
     }
   }
   if (entries !== chunk.entries) {
@@ -236,23 +238,20 @@ class PageReader {
 }
 
 function readHeader(cursor: ThriftCursor): PageHeader {
-  let type: string | undefined;
-  let [inflated, stored, checksum]: (number | undefined)[] = [];
-  let data: DataHeader | undefined;
-  let dictionary: PageHeader["dictionary"];
-  let levels: LevelsHeader | undefined;
+  const found: { -readonly [K in keyof PageHeader]?: PageHeader[K] } = {};
   cursor.struct((id, kind) => {
-    if (id === 1) type = PageTypes[cursor.count(kind)];
-    else if (id === 2) inflated = cursor.count(kind);
-    else if (id === 3) stored = cursor.count(kind);
+    if (id === 1) found.type = PageTypes[cursor.count(kind)] ?? "none";
+    else if (id === 2) found.inflated = cursor.count(kind);
+    else if (id === 3) found.stored = cursor.count(kind);
     // Written as a signed number.
-    else if (id === 4) checksum = cursor.count(kind) >>> 0;
-    else if (id === 5) data = dataHeader(cursor, kind);
-    else if (id === 7) dictionary = dictionaryHeader(cursor, kind);
-    else if (id === 8) [data, levels] = headerV2(cursor, kind);
+    else if (id === 4) found.checksum = cursor.count(kind) >>> 0;
+    else if (id === 5) found.data = dataHeader(cursor, kind);
+    else if (id === 7) found.dictionary = dictionaryHeader(cursor, kind);
+    else if (id === 8) [found.data, found.levels] = headerV2(cursor, kind);
     else return false;
     return true;
   });
+  const { type, inflated, stored, checksum, data, dictionary, levels } = found;
   if (type === undefined || inflated === undefined || stored === undefined) throw cursor.fail("it is incomplete");
   if (inflated < 0 || stored < 0) throw cursor.fail(`it says ${stored} bytes, inflated ${inflated}`);
   if (type === "DATA_PAGE" ? levels !== undefined : type === "DATA_PAGE_V2" && levels === undefined) {

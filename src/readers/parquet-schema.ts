@@ -233,7 +233,8 @@ function valueType(element: SchemaElement, fail: (reason: string) => KdataError)
       if (logical?.id === 15 && typeLength === 2) return { kind: "number", dtype: "float16", width: 2 };
       if (logical?.id === 14 && typeLength === 16) return { kind: "uuid", width: 16 };
       return { kind: "bytes", width: typeLength };
-    default:
+    case "BYTE_ARRAY":
+    case undefined:
       if (logical?.id === 12 || converted === "JSON") return { kind: "json", width: 0 };
       if (logical?.id === 1 || logical?.id === 4 || converted === "UTF8" || converted === "ENUM") {
         return { kind: "string", width: 0 };

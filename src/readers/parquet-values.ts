@@ -43,7 +43,7 @@ export interface ValueContext {
   readonly layout: ValueLayout;
   readonly budget: MemoryBudget;
   readonly dictionary: Values | undefined;
-  fail(reason: string): KdataError;
+  readonly fail: (reason: string) => KdataError;
 }
 
 /**

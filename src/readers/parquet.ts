@@ -78,20 +78,20 @@ class ParquetReader implements ShardReader {
     if (!Number.isInteger(record) || record < 0 || record >= this.count()) {
       throw new RangeError(`Cannot read record ${record} of ${this.source}: it has ${this.count()}`);
     }
-    const group = this.group(this.#groupOf(record));
+    const group = this.#group(this.#groupOf(record));
     return this.#sample(group, record - group.start);
   }
 
   *samples(): Generator<Sample> {
     for (let index = 0; index < this.#footer.groups.length; index++) {
-      const group = this.group(index);
+      const group = this.#group(index);
       for (let row = 0; row < group.rows; row++) yield this.#sample(group, row);
     }
   }
 
   *check(): Generator<Sample | Fault> {
     for (let index = 0; index < this.#footer.groups.length; index++) {
-      const group = faultOr(() => this.group(index));
+      const group = faultOr(() => this.#group(index));
       if (group instanceof KdataError) {
         yield { error: group, uncheckedBytes: 0 };
         continue;
@@ -115,7 +115,7 @@ class ParquetReader implements ShardReader {
     const { fields, keys } = this.#plan;
     return parquetColumns(columns, fields, {
       records: this.count(),
-      group: (record) => this.group(this.#groupOf(record)),
+      group: (record) => this.#group(this.#groupOf(record)),
       key: (group, row) => this.#key(keys, group, row),
       sample: (record) => this.read(record),
     });
@@ -127,7 +127,7 @@ class ParquetReader implements ShardReader {
   }
 
   /** Decodes a row group, unless it is the one that was decoded last. */
-  group(index: number): RowGroupData {
+  #group(index: number): RowGroupData {
     if (this.#decoded?.index === index) return this.#decoded.data;
     // Two of them would take twice the memory.
     this.#decoded = undefined;
@@ -150,10 +150,7 @@ class ParquetReader implements ShardReader {
     const decoded = new Map<Leaf, DecodedColumn>();
     for (const leaf of this.#plan.leaves) {
       const chunk = chunks[leaf.index] as ColumnChunk;
-      const what = `Cannot read parquet: row group ${index}, column "${leaf.path.join(".")}"`;
-      const fail: ChunkFail = (code, reason, byte, details = {}) => {
-        return new KdataError(code, `${what}: ${reason}`, { at: { source, record: start, byte }, ...details });
-      };
+      const fail = chunkFail(index, leaf, source, start);
       decoded.set(leaf, decodeChunk(this.#chunk(chunk, fail), chunk, leaf, rows, budget, fail));
     }
     return {
@@ -198,6 +195,14 @@ class ParquetReader implements ShardReader {
     }
     return low;
   }
+}
+
+/** Makes errors about one column of one row group. */
+function chunkFail(index: number, leaf: Leaf, source: string, record: number): ChunkFail {
+  const what = `Cannot read parquet: row group ${index}, column "${leaf.path.join(".")}"`;
+  return (code, reason, byte, details = {}) => {
+    return new KdataError(code, `${what}: ${reason}`, { at: { source, record, byte }, ...details });
+  };
 }
 
 function chunkBytes({ start, end }: ColumnChunk): number {
