@@ -110,7 +110,7 @@ describe("the reference tools read what kdata writes", () => {
         "a.b": "uint8",
         caption: "string",
         jpeg: "binary",
-        meta: expect.stringMatching(/string|json/),
+        meta: expect.stringMatching(/string|json/) as unknown,
       },
       [
         {
@@ -118,7 +118,7 @@ describe("the reference tools read what kdata writes", () => {
           "a.b": null,
           caption: "two wörds",
           extreme: ["-9223372036854775808", "9223372036854775807"],
-          floats: ["nan", -0, expect.closeTo(0)],
+          floats: ["nan", -0, expect.closeTo(0) as unknown],
           grid: [1, 2, 3, -4],
           half: [1, -2],
           jpeg: "ffd8ff",
