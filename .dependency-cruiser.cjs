@@ -54,9 +54,9 @@ module.exports = {
       to: { dependencyTypes: ["core"], path: "^(node:)?fs" },
     },
     {
-      name: "threads-only-in-loaders-and-one-for-the-trainer",
+      name: "threads-only-where-they-are-owned",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(loaders/|trainer/thread)" },
+      from: { path: "^src/", pathNot: "^src/(loaders/|trainer/thread|transforms/sharp-)" },
       to: { dependencyTypes: ["core"], path: "worker_threads" },
     },
     {

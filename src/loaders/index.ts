@@ -1,6 +1,8 @@
 // Public exports of kdata/loaders.
 
-export { loader, type Loader, type LoaderStats } from "./loader.ts";
+export type { BadSample, EpochLedger, OnError, SkippedSample } from "./ledger.ts";
+export { loader, type Loader } from "./loader.ts";
 export type { LoaderOptions } from "./options.ts";
 export type { Fingerprint, LoaderState } from "./state.ts";
+export type { LoaderStats } from "./stats.ts";
 export type { Remainder } from "./topology.ts";
