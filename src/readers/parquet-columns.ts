@@ -11,6 +11,7 @@ import { copySampleRow, otherColumns } from "./row-copy.ts";
 
 /** What a reader of columns needs of its shard. */
 export interface ColumnShard {
+  readonly source: string;
   readonly records: number;
   /** The row group of a record, decoded. */
   group(record: number): RowGroupData;
@@ -95,8 +96,9 @@ class ParquetColumns implements ColumnReader {
   #copy(first: number, into: ColumnRows, row: number, count: number): number {
     for (let done = 0; done < count;) {
       const record = first + done;
-      // Says whether there is such a record, as samples do.
-      if (record >= this.#shard.records) this.#shard.sample(record);
+      if (!(record >= 0 && record < this.#shard.records)) {
+        throw new RangeError(`Cannot read record ${record} of ${this.#shard.source}: it has ${this.#shard.records}`);
+      }
       const group = this.#shard.group(record);
       const start = record - group.start;
       const run = Math.min(count - done, group.rows - start);

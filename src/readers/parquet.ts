@@ -114,6 +114,7 @@ class ParquetReader implements ShardReader {
   columns(columns: readonly ColumnSpec[]): ColumnReader | undefined {
     const { fields, keys } = this.#plan;
     return parquetColumns(columns, fields, {
+      source: this.source,
       records: this.count(),
       group: (record) => this.#group(this.#groupOf(record)),
       key: (group, row) => this.#key(keys, group, row),
