@@ -148,16 +148,16 @@ export const benchCommand: CommandDefinition<BenchFlags> = {
     const spec = inputSpec(args);
     if (isStream(spec)) throw new KdataError("usage", "Cannot bench standard input: a loader reads it only once");
     const options = await readFlags(flags);
-    progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
-    const report = await interruptible((signal) =>
-      bench(spec, {
+    const report = await interruptible((signal) => {
+      progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } }); // ^C is heard from here on
+      return bench(spec, {
         ...options,
         signal,
         onRun(workers, run) {
           progress.update({ label: formatQuantity(workers, "worker"), position: run, total: options.workers?.length });
         },
-      }),
-    );
+      });
+    });
     progress.end({ plain: `done ${formatQuantity(report.runs.length, "run")}`, data: { runs: report.runs.length } });
     await output.report(report, reportLines(report));
     return undefined;
