@@ -2,10 +2,9 @@
 
 import { availableParallelism } from "node:os";
 import { isBytesList, isTensor, type Feature, type Sample } from "../core/sample.ts";
-import { buildTransform } from "../transforms/registry.ts";
-import { chainTransforms } from "../transforms/transform.ts";
 import type { BatchRecipe } from "./batch-maker.ts";
 import { recordCount } from "./dataset.ts";
+import { pipelineOf } from "./epoch.ts";
 import { RecordReader } from "./record-reader.ts";
 
 // A hop to a thread and back pays where a record costs more than about 2 µs. That is more than the reading and copying of so many
@@ -13,19 +12,23 @@ import { RecordReader } from "./record-reader.ts";
 const SMALL_SAMPLE_BYTES = 16 * 1024;
 
 /**
- * Chooses the number of workers by the first record: 0 where it is small both as stored and as transformed, otherwise the
- * number of cores.
+ * Chooses the number of workers by the first record, of each source of a mixture: 0 where it is small both as stored and as
+ * transformed, otherwise the number of cores.
  *
  * @throws {KdataError} when the first record cannot be read or transformed.
  */
-export function chooseWorkers({ dataset, transforms, seed }: Omit<BatchRecipe, "makers">): number {
-  if (recordCount(dataset) === 0) return 0;
-  const reader = new RecordReader(dataset);
+export function chooseWorkers(recipe: Omit<BatchRecipe, "makers">): number {
+  if (recordCount(recipe.dataset) === 0) return 0;
+  const reader = new RecordReader(recipe.dataset);
+  const pipeline = pipelineOf(recipe);
   try {
-    const stored = reader.read(0);
-    const storedBytes = byteLengthOf(stored);
-    const transformed = chainTransforms(transforms.map(buildTransform), seed)(stored, 0, 0);
-    return Math.max(storedBytes, byteLengthOf(transformed)) <= SMALL_SAMPLE_BYTES ? 0 : availableParallelism();
+    const firsts = recipe.mixture?.sources.map(({ firstRecord }) => firstRecord) ?? [0];
+    const isSmall = firsts.every((record) => {
+      const stored = reader.read(record);
+      const storedBytes = byteLengthOf(stored);
+      return Math.max(storedBytes, byteLengthOf(pipeline(stored, 0, record))) <= SMALL_SAMPLE_BYTES;
+    });
+    return isSmall ? 0 : availableParallelism();
   } finally {
     reader.close();
   }

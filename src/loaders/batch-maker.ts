@@ -1,11 +1,13 @@
 // One batch from its positions: order, read, transform, stack. The same code in a worker thread and in the main thread.
 
-import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
-import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
+import type { TransformDescription } from "../transforms/registry.ts";
+import type { Pipeline } from "../transforms/transform.ts";
 import { startStack, type CollatedBatch } from "./collate.ts";
 import { ColumnMaker } from "./column-maker.ts";
-import { recordCount, type Dataset } from "./dataset.ts";
-import { epochOrder, type Order } from "./order.ts";
+import type { Dataset } from "./dataset.ts";
+import { epochLength, orderOf, pipelineOf } from "./epoch.ts";
+import type { Mixture } from "./mixture.ts";
+import type { Order, Shuffle } from "./order.ts";
 import { RecordReader } from "./record-reader.ts";
 import type { Span } from "./topology.ts";
 
@@ -13,8 +15,10 @@ import type { Span } from "./topology.ts";
 export interface BatchRecipe {
   readonly dataset: Dataset;
   readonly transforms: readonly TransformDescription[];
-  readonly shuffle: boolean;
+  readonly shuffle: Shuffle;
   readonly seed: number;
+  /** What makes a mixture of a data set that was joined from several. */
+  readonly mixture?: Mixture;
   /** How many makers work side by side and share the files that a process may open. */
   readonly makers: number;
 }
@@ -54,10 +58,10 @@ export class BatchMaker {
    */
   constructor(recipe: BatchRecipe) {
     this.#recipe = recipe;
-    this.#records = recordCount(recipe.dataset);
-    this.#pipeline = chainTransforms(recipe.transforms.map(buildTransform), recipe.seed);
+    this.#records = epochLength(recipe);
+    this.#pipeline = pipelineOf(recipe);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
-    this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
+    if (!recipe.mixture) this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
   }
 
   /**
@@ -128,10 +132,7 @@ export class BatchMaker {
   }
 
   #orderOf(epoch: number): Order {
-    if (this.#order?.epoch !== epoch) {
-      const { shuffle, seed } = this.#recipe;
-      this.#order = { epoch, recordAt: epochOrder({ records: this.#records, shuffle, seed, epoch }) };
-    }
+    if (this.#order?.epoch !== epoch) this.#order = { epoch, recordAt: orderOf(this.#recipe, epoch) };
     return this.#order.recordAt;
   }
 }

@@ -6,17 +6,24 @@ import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
 import { checkAborted } from "./aborted.ts";
 
-/** What workers need to read any record of a data set. Can cross a thread. */
-export interface Dataset {
+/** How the shards of a data set are read, from one of them on. */
+export interface DatasetPart {
+  readonly firstShard: number;
   /** The name of the format. */
   readonly format: string;
+  readonly limits: Partial<Limits>;
+  readonly decoding: DecodeOptions;
+}
+
+/** What workers need to read any record of a data set. Can cross a thread. */
+export interface Dataset {
+  /** One; in a mixture one for each source, in order. */
+  readonly parts: readonly DatasetPart[];
   readonly shards: readonly ShardFiles[];
   /** The number of the first record of each shard, and at the end the number of all records. */
   readonly starts: Float64Array<SharedArrayBuffer>;
   /** For each shard, where its records lie; `undefined` where that is found by arithmetic. */
   readonly indexes: readonly (RecordIndex | undefined)[];
-  readonly limits: Partial<Limits>;
-  readonly decoding: DecodeOptions;
 }
 
 /** How a data set is found. */
@@ -59,7 +66,32 @@ export async function describeDataset(
       reader.close();
     }
   }
-  return { format: format.name, shards, starts, indexes, limits, decoding };
+  return { parts: [{ firstShard: 0, format: format.name, limits, decoding }], shards, starts, indexes };
+}
+
+/** Joins data sets, of whatever formats, into one that has the records of the first, then those of the next, and so on. */
+export function joinDatasets(datasets: readonly Dataset[]): Dataset {
+  const shards = datasets.flatMap((dataset) => dataset.shards);
+  const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
+  const parts: DatasetPart[] = [];
+  let [firstShard, firstRecord] = [0, 0];
+  for (const dataset of datasets) {
+    for (const part of dataset.parts) parts.push({ ...part, firstShard: firstShard + part.firstShard });
+    for (let shard = 0; shard < dataset.shards.length; shard++) {
+      starts[firstShard + shard] = firstRecord + (dataset.starts[shard] ?? 0);
+    }
+    firstShard += dataset.shards.length;
+    firstRecord += recordCount(dataset);
+  }
+  starts[shards.length] = firstRecord;
+  return { parts, shards, starts, indexes: datasets.flatMap((dataset) => dataset.indexes) };
+}
+
+/** Says how a shard is read. */
+export function partOf({ parts }: Dataset, shard: number): DatasetPart {
+  const part = parts.findLast(({ firstShard }) => firstShard <= shard);
+  if (!part) throw new RangeError(`Cannot read shard ${shard}: the data set has no parts`);
+  return part;
 }
 
 /** Counts the records of a data set. */

@@ -2,5 +2,7 @@
 
 export { loader, type Loader, type LoaderStats } from "./loader.ts";
 export type { LoaderOptions } from "./options.ts";
-export type { Fingerprint, LoaderState } from "./state.ts";
+export type { BlockShuffle, Shuffle } from "./order.ts";
+export type { Fingerprint } from "./fingerprint.ts";
+export type { LoaderState, MixtureState, SourceState } from "./state.ts";
 export type { Remainder } from "./topology.ts";

@@ -6,13 +6,16 @@ import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
-import { describeDataset, recordCount } from "./dataset.ts";
+import { describeDataset } from "./dataset.ts";
 import { deliverBatch } from "./delivered-batch.ts";
 import { findWorkerEntry } from "./entry.ts";
+import { epochLength } from "./epoch.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { InThreadProducer } from "./in-thread.ts";
-import { resolveOptions, type LoaderOptions } from "./options.ts";
+import { mixtureState, resumeMixture } from "./mixture.ts";
+import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
-import { checkState, fingerprint, type LoaderState } from "./state.ts";
+import { checkState, type LoaderIdentity, type LoaderState } from "./state.ts";
 import { countSamples, countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
 
 /** What a loader has done since it was opened. Times in milliseconds. */
@@ -33,7 +36,7 @@ export interface LoaderStats {
 interface LoaderParts {
   readonly recipe: BatchRecipe;
   readonly topology: Topology;
-  readonly createProducer: () => BatchProducer;
+  readonly createProducer: (recipe: BatchRecipe) => BatchProducer;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -57,18 +60,23 @@ const BATCHES_PER_WORKER = 2; // one is being made while the other waits for its
  * assert.equal(new Set(keys).size, rows.sampleCount);
  */
 export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader> {
-  const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, ...rest } =
-    resolveOptions(options);
+  const resolved = resolveOptions(options);
+  const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);
-  const dataset = await describeDataset(spec, { ...rest, signal });
+  const dataset = await describeDataset(spec, { ...resolved, signal });
   checkAborted(signal);
-  const draft = { dataset, transforms, shuffle, seed };
-  const workers = rest.workers === "auto" ? chooseWorkers(draft) : rest.workers;
+  return startLoader({ dataset, transforms, shuffle, seed }, resolved);
+}
+
+/** Makes the loader of a recipe that was opened. */
+export function startLoader(draft: Omit<BatchRecipe, "makers">, options: ResolvedOptions): Loader {
+  const { batchSize, remainder, rank, worldSize, signal, state, prefetch } = options;
+  const workers = options.workers === "auto" ? chooseWorkers(draft) : options.workers;
   const recipe: BatchRecipe = { ...draft, makers: Math.max(1, workers) };
   const opened = new Loader({
     recipe,
-    topology: { records: recordCount(dataset), batchSize, rank, worldSize, remainder },
-    createProducer: () => createProducer(recipe, workers, rest.prefetch ?? workers * BATCHES_PER_WORKER),
+    topology: { records: epochLength(recipe), batchSize, rank, worldSize, remainder },
+    createProducer: (current) => createProducer(current, workers, prefetch ?? workers * BATCHES_PER_WORKER),
     signal,
   });
   if (state) opened.load(state);
@@ -87,12 +95,14 @@ export async function loader(spec: string | readonly string[], options: LoaderOp
  * alive that waits for no batch.
  */
 export class Loader implements AsyncIterable<Batch> {
-  /** Records of the data set. */
+  /** Records of the data set; in a mixture samples of one epoch. */
   readonly sampleCount: number;
   /** Steps of a whole epoch, the same on every rank. */
   readonly stepsPerEpoch: number;
   readonly #parts: LoaderParts;
-  readonly #identity: Omit<LoaderState, "epoch" | "samples">;
+  readonly #identity: LoaderIdentity;
+  /** The recipe, with the mixture where `load` has put it. */
+  #recipe: BatchRecipe;
   #cursor = { epoch: 0, samples: 0 };
   /** The next iteration begins at the cursor even in the middle of an epoch. */
   #isResumed = false;
@@ -112,8 +122,10 @@ export class Loader implements AsyncIterable<Batch> {
     this.#parts = parts;
     this.sampleCount = topology.records;
     this.stepsPerEpoch = countSteps(topology);
-    const { seed, shuffle, dataset } = recipe;
-    this.#identity = { version: 1, seed, shuffle, dataset: fingerprint(dataset) };
+    this.#recipe = recipe;
+    const { seed, shuffle, dataset, mixture } = recipe;
+    const sources = mixture?.sources.map(({ records }) => records);
+    this.#identity = { seed, shuffle, dataset: fingerprint(dataset), sources };
   }
 
   /** The epoch of {@link state}: the one that is being delivered, and from its last batch on the next one. */
@@ -164,8 +176,10 @@ export class Loader implements AsyncIterable<Batch> {
    */
   state(): LoaderState {
     const { epoch, samples } = this.#cursor;
-    const { version, seed, shuffle, dataset } = this.#identity;
-    return { version, seed, shuffle, epoch, samples, dataset };
+    const { seed, shuffle, dataset } = this.#identity;
+    const { mixture } = this.#recipe;
+    const state: LoaderState = { version: 1, seed, shuffle, epoch, samples, dataset };
+    return mixture ? { ...state, mixture: mixtureState(mixture, epoch, samples) } : state;
   }
 
   /**
@@ -175,10 +189,16 @@ export class Loader implements AsyncIterable<Batch> {
    * @throws {KdataError} `state` when it is of another data set, seed or order; the message says the difference.
    */
   load(state: LoaderState): void {
-    const { epoch, samples } = checkState(state, this.#identity);
+    const { epoch, samples, mixture } = checkState(state, this.#identity);
     this.#iteration++;
-    const isOver = samples > 0 && countSteps(this.#parts.topology, samples) === 0;
+    const isOver = samples > 0 && countSteps(this.#parts.topology, samples) <= 0;
     this.#cursor = isOver ? { epoch: epoch + 1, samples: 0 } : { epoch, samples };
+    if (mixture && this.#recipe.mixture) {
+      // Weights or `steps` that changed may leave an epoch that is shorter than what was delivered of it.
+      const at = samples > this.#parts.topology.records ? this.#cursor : { epoch, samples };
+      this.#recipe = { ...this.#recipe, mixture: resumeMixture(this.#recipe.mixture, mixture, at) };
+      void this.#stop(); // the threads that there are know another mixture
+    }
     this.#isResumed = true;
   }
 
@@ -207,7 +227,7 @@ export class Loader implements AsyncIterable<Batch> {
   }
 
   #start(): BatchProducer {
-    const producer = this.#parts.createProducer();
+    const producer = this.#parts.createProducer(this.#recipe);
     this.#parts.signal?.addEventListener("abort", this.#onAbort);
     return producer;
   }

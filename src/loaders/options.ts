@@ -4,6 +4,8 @@ import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { checkShuffle, type Shuffle } from "./order.ts";
+import { findPlace } from "./rank.ts";
 import type { LoaderState } from "./state.ts";
 import { remainders, type Remainder } from "./topology.ts";
 
@@ -13,8 +15,11 @@ export interface LoaderOptions extends DecodeOptions {
   readonly batchSize: number;
   /** Applied to each sample, in order. */
   readonly transforms?: readonly TransformDescription[];
-  /** Another order in each epoch; without it the order of the shards and their records. Default false. */
-  readonly shuffle?: boolean;
+  /**
+   * Another order in each epoch; without it the order of the shards and their records. `{ blockSize }` reads blocks of records in
+   * sequence, for slow storage: see {@link BlockShuffle} for the randomness that it costs. Default false.
+   */
+  readonly shuffle?: Shuffle;
   /** The only source of randomness. Default 0. */
   readonly seed?: number;
   /**
@@ -28,9 +33,12 @@ export interface LoaderOptions extends DecodeOptions {
   readonly prefetch?: number;
   /** What becomes of the samples that do not fill a batch: see {@link Remainder}. Default `short`. */
   readonly remainder?: Remainder;
-  /** Which part of each global batch this process takes, from 0 on. Default 0. */
+  /**
+   * Which part of each global batch this process takes, from 0 on, and how many processes share the data set. Default: what
+   * torchrun, Open MPI, PMI, srun or a Kubernetes indexed job say in the environment, else 0 of 1. Give both,
+   * `rank: 0, worldSize: 1`, to have every process load everything whatever the environment says.
+   */
   readonly rank?: number;
-  /** How many processes share the data set. Default 1. */
   readonly worldSize?: number;
   /** The format's name. Found by content if left out. */
   readonly format?: string;
@@ -52,8 +60,6 @@ const defaults = {
   seed: 0,
   workers: "auto",
   remainder: "short",
-  rank: 0,
-  worldSize: 1,
 } as const satisfies Partial<LoaderOptions>;
 
 /** The start of every complaint. */
@@ -81,15 +87,16 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
 /**
  * Fills in the defaults and checks what is left.
  *
- * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known.
+ * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known, and when the environment
+ *   contradicts itself about rank and world size.
  * @throws {RangeError} when a number is out of its range.
- * @throws {TypeError} when `shuffle` is neither true nor false.
+ * @throws {TypeError} when `shuffle` is none of its forms.
  */
 export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   checkOptionNames(ACTION, options, Object.keys(optionNames));
-  const resolved: ResolvedOptions = { ...defaults, ...options };
+  const resolved: ResolvedOptions = { ...defaults, ...options, ...findPlace(options) };
   const { batchSize, seed, workers, prefetch, remainder, rank, worldSize, transforms, limits } = resolved;
-  checkFlag("shuffle", resolved.shuffle);
+  checkShuffle(ACTION, resolved.shuffle);
   checkName(ACTION, "remainder", remainder, remainders);
   checkWhole(ACTION, "batchSize", batchSize, 1);
   checkWhole(ACTION, "seed", seed, 0);
@@ -100,9 +107,4 @@ export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   resolveLimits(limits);
   for (const transform of transforms) buildTransform(transform);
   return resolved;
-}
-
-function checkFlag(name: string, value: unknown): void {
-  if (typeof value === "boolean") return;
-  throw new TypeError(`${ACTION}: ${name} must be true or false, not ${JSON.stringify(value)}`);
 }

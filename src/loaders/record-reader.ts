@@ -4,7 +4,7 @@ import type { Sample } from "../core/sample.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec, ShardReader } from "../readers/format.ts";
 import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
-import { shardOf, type Dataset } from "./dataset.ts";
+import { partOf, recordCount, shardOf, type Dataset } from "./dataset.ts";
 
 // Enough for one reader to keep most data sets open whole.
 const MAX_OPEN_FILES = 64;
@@ -14,6 +14,7 @@ const ALL_OPEN_FILES = 768;
 /** Reads records of a data set by number and keeps the shards that were used last open. */
 export class RecordReader {
   readonly #dataset: Dataset;
+  readonly #records: number;
   readonly #maxFiles: number;
   #files = 0;
   /** By shard number, the one used last at the end. */
@@ -25,15 +26,17 @@ export class RecordReader {
   /** Opens no file yet. `readers` says how many of them the process has at a time: they share the files it may open. */
   constructor(dataset: Dataset, readers = 1) {
     this.#dataset = dataset;
+    this.#records = recordCount(dataset);
     this.#maxFiles = Math.min(MAX_OPEN_FILES, Math.floor(ALL_OPEN_FILES / readers));
   }
 
   /**
-   * Reads one record. Its features are valid until the next call.
+   * Reads one record. Its features are valid until the next call. What is beyond the last record counts from the first one again.
    *
    * @throws {KdataError} with the position when the record is damaged, `input` when its file cannot be opened.
    */
-  read(record: number): Sample {
+  read(visit: number): Sample {
+    const record = visit % this.#records;
     const shard = shardOf(this.#dataset, record);
     if (this.#last?.shard !== shard) this.#last = { shard, reader: this.#reader(shard) };
     return this.#last.reader.read(record - (this.#dataset.starts[shard] ?? 0));
@@ -98,9 +101,10 @@ export class RecordReader {
   }
 
   #openShard(shard: number): ShardReader {
-    const { format, shards, indexes, limits, decoding } = this.#dataset;
+    const { shards, indexes } = this.#dataset;
     const files = shards[shard];
     if (!files) throw new RangeError(`Cannot open shard ${shard}: there are ${shards.length}`);
+    const { format, limits, decoding } = partOf(this.#dataset, shard);
     const index = indexes[shard];
     const reader = openShard(formatByName(format), files, { ...decoding, limits, ...(index && { index }) });
     this.#files += this.#fileCount(shard);
