@@ -1,6 +1,8 @@
 // Public exports of kdata/loaders.
 
 export { loader, type Loader, type LoaderStats } from "./loader.ts";
+export { mix, type MixOptions, type MixSource } from "./mix.ts";
+export type { MixStop } from "./mixture.ts";
 export type { LoaderOptions } from "./options.ts";
 export type { BlockShuffle, Shuffle } from "./order.ts";
 export type { Fingerprint } from "./fingerprint.ts";

@@ -126,7 +126,9 @@ function blockOrder(records: number, blockSize: number, window: number, key: Ran
   const shortWindow = Math.floor((philox([0, 0, 0, DRAW_WINDOW], key)[0] / 2 ** 32) * windows);
   const blockAt = permutation(blocks, deriveKey(...key));
   const laneAt = dealer(key);
-  const blocksBefore = (number: number): number => number * width + Math.min(number, wider);
+  function blocksBefore(number: number): number {
+    return number * width + Math.min(number, wider);
+  }
   const shortStart = blocksBefore(shortWindow) * blockSize;
   const shortEnd = blocksBefore(shortWindow + 1) * blockSize + rest;
   function windowAt(position: number): number {

@@ -38,8 +38,8 @@ export function shuffleField(fields: Fields): Shuffle {
   const { shuffle } = fields as { shuffle?: unknown };
   try {
     checkShuffle("Cannot resume loader", shuffle);
-  } catch {
-    throw wrongField("shuffle", shuffle);
+  } catch (cause) {
+    throw new KdataError("state", wrongField("shuffle", shuffle).message, { cause });
   }
   return shuffle as Shuffle;
 }
