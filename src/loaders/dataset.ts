@@ -26,18 +26,21 @@ export interface Dataset {
   readonly indexes: readonly (RecordIndex | undefined)[];
 }
 
+/** Records that are found before the clock is read again: it costs as much as to find one. */
+const RECORDS_BETWEEN_LOOKS = 64;
+
 /** How a data set is found. */
 export interface DatasetOptions extends DecodeOptions {
   /** The format's name. Found by content if left out. */
   readonly format?: string;
   readonly limits?: Partial<Limits>;
-  /** Heard between shards. */
+  /** Heard between shards, and within one that is large. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Finds the shards and counts their records, by headers or by one scan that verifies the framing.
- * Between shards timers, signals and I/O get their turn.
+ * Timers, signals and I/O get their turn between shards, and within one that is large.
  *
  * @throws {KdataError} `input` when a file is missing, `usage` when there is no such format, and `aborted` when the signal says so,
  *   and what the scan finds, with the position.
@@ -60,6 +63,12 @@ export async function describeDataset(
     checkAborted(signal);
     const reader = openShard(format, shard, { ...decoding, limits });
     try {
+      let located = 0;
+      for (const steps = reader.locate?.(); steps?.next().done === false;) {
+        if (++located % RECORDS_BETWEEN_LOOKS > 0 || !turns.isOver()) continue;
+        await turns.yield();
+        checkAborted(signal);
+      }
       indexes.push(reader.index());
       starts[number + 1] = (starts[number] ?? 0) + reader.count();
     } finally {

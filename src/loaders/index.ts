@@ -7,4 +7,8 @@ export type { LoaderOptions } from "./options.ts";
 export type { BlockShuffle, Shuffle } from "./order.ts";
 export type { Fingerprint } from "./fingerprint.ts";
 export type { LoaderState, MixtureState, SourceState } from "./state.ts";
+export type { StreamLoader, StreamStats } from "./stream-loader.ts";
+export type { StreamOptions } from "./stream-options.ts";
+export type { StreamInput } from "./stream-samples.ts";
+export type { StreamState } from "./stream-state.ts";
 export type { Remainder } from "./topology.ts";

@@ -16,6 +16,9 @@ import { mixtureState, resumeMixture } from "./mixture.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
 import { checkState, type LoaderIdentity, type LoaderState } from "./state.ts";
+import { openStreamLoader, type StreamLoader } from "./stream-loader.ts";
+import type { StreamOptions } from "./stream-options.ts";
+import { isStreamInput, type StreamHandle, type StreamInput } from "./stream-samples.ts";
 import { countSamples, countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
 
 /** What a loader has done since it was opened. Times in milliseconds. */
@@ -48,6 +51,10 @@ const BATCHES_PER_WORKER = 2; // one is being made while the other waits for its
  * The spec is a path or a pattern with braces and wildcards, or several of them. Records are counted here, by the headers or by
  * one scan over framed shards; nothing else is read before the first batch is asked for.
  *
+ * What cannot seek (`-` for standard input, a stream source, any async iterable of samples), and files with `stream: true`, are
+ * read from front to back instead, with the weaker promises of a {@link StreamLoader}. Compressed files are inflated into memory, up to
+ * `limits.inflatedBytes`, unless `stream` is chosen.
+ *
  * @throws {KdataError} `input` when a file is missing, `usage` for an option or a name that is not known, `state` when the
  *   state is of another data set, seed or order, `aborted`, and what a scan finds, with the position.
  * @throws {RangeError} when an option's number is out of its range.
@@ -59,8 +66,18 @@ const BATCHES_PER_WORKER = 2; // one is being made while the other waits for its
  * await rows.close();
  * assert.equal(new Set(keys).size, rows.sampleCount);
  */
-export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader> {
-  const resolved = resolveOptions(options);
+export async function loader(source: StreamInput, options: StreamOptions): Promise<StreamLoader>;
+export async function loader(
+  spec: string | readonly string[],
+  options: StreamOptions & { readonly stream: true },
+): Promise<StreamLoader>;
+export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader>;
+export async function loader(
+  spec: string | readonly string[] | StreamHandle,
+  options: LoaderOptions | StreamOptions,
+): Promise<Loader | StreamLoader> {
+  if (isStreamInput(spec) || "stream" in options) return openStreamLoader(spec, options as StreamOptions);
+  const resolved = resolveOptions(options as LoaderOptions);
   const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);
   const dataset = await describeDataset(spec, { ...resolved, signal });
