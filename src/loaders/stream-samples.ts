@@ -1,12 +1,12 @@
 // The samples of an epoch from what cannot seek: standard input, any stream, any iterable, or files that are read from front to back.
 
-import { createReadStream } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import { KdataError } from "../core/errors.ts";
 import { copySample, type Sample } from "../core/sample.ts";
 import type { ReadOptions } from "../readers/format.ts";
 import { findDataset, openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
+import { fileStream } from "../readers/source-file-stream.ts";
 import { streamSource } from "../readers/source-stream.ts";
 import { hashNames } from "./fingerprint.ts";
 import { epochOrder } from "./order.ts";
@@ -31,8 +31,6 @@ export interface SampleStream {
 const ACTION = "Cannot load stream";
 /** Iterators that were read: an iterable that gives its only one again, as a generator does, would give an empty epoch. */
 const started = new WeakSet<AsyncIterator<Sample>>();
-// Between 256 KB and 1 MB reads of a warm file are fastest.
-const READ_BYTES = 1 << 19;
 
 /** Says whether a spec is none of files. */
 export function isStreamInput(spec: string | readonly string[] | StreamHandle): spec is StreamInput {
@@ -86,8 +84,7 @@ async function findShards(spec: string | readonly string[], options: ResolvedStr
     const shardAt = epochOrder({ records: paths.length, shuffle, seed, epoch });
     for (let position = 0; position < paths.length; position++) {
       const path = paths[shardAt(position)] as string;
-      const file = createReadStream(path, { highWaterMark: READ_BYTES, signal });
-      yield* samplesIn(streamSource(path, file), { ...reading, format: format.name });
+      yield* samplesIn(fileStream(path, signal), { ...reading, format: format.name });
     }
   }
   return { names: hashNames(paths), canRepeat: true, open };
