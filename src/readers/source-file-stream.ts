@@ -12,6 +12,6 @@ export function fileStream(path: string, signal: AbortSignal): StreamSource {
   return streamSource(path, openLate(path, signal));
 }
 
-async function* openLate(path: string, signal: AbortSignal): AsyncGenerator<unknown> {
+async function* openLate(path: string, signal: AbortSignal): AsyncGenerator {
   yield* createReadStream(path, { highWaterMark: READ_BYTES, signal });
 }
