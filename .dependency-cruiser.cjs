@@ -56,13 +56,13 @@ module.exports = {
     {
       name: "threads-only-in-loaders",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/loaders/" },
+      from: { path: "^src/", pathNot: "^src/(loaders/|transforms/sharp-)" },
       to: { dependencyTypes: ["core"], path: "worker_threads" },
     },
     {
       name: "backends-are-strangers",
       severity: "error",
-      from: { path: "^src/trainer/backends/(onnx|tfjs|reference)[^/]*[.]ts$" },
+      from: { path: "^src/trainer/backends/(onnx|tfjs|jax|reference)[^/]*[.]ts$" },
       to: { path: "^src/trainer/backends/", pathNot: "^src/trainer/backends/$1[^/]*[.]ts$" },
     },
   ],

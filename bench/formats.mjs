@@ -1,161 +1,275 @@
-// How fast small tf.train.Example records are read: 32 floats and one int64 each, both checksums verified by kdata.
+// How fast formats are read and written, beside the raw read of the same file and the tools that people use now.
 //
-//   node bench/formats.mjs [--records 200000] [--rounds 7]
+//   node bench/formats.mjs [--quick] [--python PYTHON] [--only PART]
 //
-// The ways in this process take turns, so that what else the machine does falls on all of them; printed are the medians and their
-// ratio to the first one. KDATA_PYTHON, where it is set to a Python that has TensorFlow, adds tf.data with parse_example over the same file.
+// `--quick` shows that everything runs: what starts once (threads, a file that is opened) weighs too much in it to compare rates. PART is
+// smallExamples, archives, arrays, gathered, conversion, indexes or lines.
+//
+// PYTHON (or KDATA_PYTHON) is a Python with tensorflow, webdataset, tfrecord and numpy; what it lacks is "not installed". Ours and the
+// peer take turns, so that what else the machine does falls on both; shown are ratios of medians by the clock, by the time of the
+// processor (which says more on a busy machine, and nothing about threads), and the rates.
 
-import { execFileSync } from "node:child_process";
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import protobuf from "protobufjs";
-import { loader, openShard } from "kdata";
-import { formatByName, readColumns } from "kdata/readers";
-import { writableFormatByName } from "kdata/writers";
+import { convert } from "kdata/convert";
+import { imageFeatures, parseLines, smallFeatures, writeLines, writeRows, writeShard } from "./formats/data.mjs";
+import { startPeers } from "./formats/peer.mjs";
+import { columns, index, open, protobufjs, raw, rewrite, samples } from "./formats/ways.mjs";
 
 const FLOATS = 32;
 const BATCH = 1024;
-const READ_BYTES = 1 << 19;
+const IMAGE_BYTES = 20_000;
+const GATHERED_FLOATS = 32;
+/** Of a goal: a loaded machine is slower on one side for a while, so less than this is a regression and not noise. */
+const FLOOR = 0.6;
+/** For how long a way runs before it is measured: its code is compiled by then, and the file is in memory. */
+const WARM_UP_MS = 700;
 
-const { values } = parseArgs({
-  options: { records: { type: "string", default: "200000" }, rounds: { type: "string", default: "7" } },
-});
-const records = Number(values.records);
-const rounds = Number(values.rounds);
-
-const list = (type) => ({ fields: { value: { rule: "repeated", type, id: 1, options: { packed: true } } } });
-const Example = protobuf.Root.fromJSON({
-  nested: {
-    BytesList: list("bytes"),
-    FloatList: list("float"),
-    Int64List: list("int64"),
-    Feature: {
-      fields: {
-        bytesList: { type: "BytesList", id: 1 },
-        floatList: { type: "FloatList", id: 2 },
-        int64List: { type: "Int64List", id: 3 },
-      },
-    },
-    Features: { fields: { feature: { keyType: "string", type: "Feature", id: 1 } } },
-    Example: { fields: { features: { type: "Features", id: 1 } } },
-  },
-}).lookupType("Example");
-
-const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
-try {
-  const path = write();
-  await compare(path);
-} finally {
-  rmSync(folder, { recursive: true });
+/**
+ * Measures every row. A row is `{ name, ours, peer, unit, ratio, goal, floor, cpuRatio, raw }`: rates in `unit`; `peer` and the
+ * ratios undefined where the peer is not installed; `goal` undefined where none is set; `raw` the rate of reading the bytes alone.
+ */
+export async function run({ quick = false, python, only } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
+  const bench = { folder, rounds: quick ? 5 : 7, scale: quick ? 0.1 : 1, peers: startPeers(python) };
+  try {
+    const rows = [];
+    for (const part of [smallExamples, archives, arrays, gathered, conversion, indexes, lines]) {
+      if (only === undefined || only === part.name) rows.push(...(await part(bench)));
+    }
+    return rows;
+  } finally {
+    bench.peers.close();
+    rmSync(folder, { recursive: true });
+  }
 }
 
-async function compare(path) {
-  const ways = {
-    "kdata columns": () => columns(path),
-    "kdata samples()": () => samples(path),
-    "kdata loader, 0 workers": () => loaded(path),
-    "protobufjs, no checksums": () => decoded(path),
-    "raw read": () => raw(path),
+async function smallExamples(bench) {
+  const records = 200_000 * bench.scale;
+  const path = writeShard(bench.folder, "small", "tfrecord", records, smallFeatures(FLOATS));
+  const job = { path, floats: FLOATS, batch: BATCH };
+  const rates = await measure(bench, records, {
+    ours: () => columns("tfrecord", path, BATCH),
+    protobufjs: () => protobufjs(path),
+    samples: () => samples("tfrecord", path),
+    tensorflow: { ...job, job: "parse_example" },
+    tfrecord: { ...job, job: "tfrecord" },
+    raw: () => raw(path) && records,
+  });
+  const what = "small Examples as columns, both checksums";
+  const unit = "records/s";
+  return [
+    row(`${what} / tf.data parse_example`, rates.ours, rates.tensorflow, { unit, goal: 8, raw: rates.raw }),
+    row(`${what} / protobufjs without checksums`, rates.ours, rates.protobufjs, { unit, goal: 4, raw: rates.raw }),
+    row(`${what} / tfrecord`, rates.ours, rates.tfrecord, { unit, raw: rates.raw }),
+    row("small Examples as samples / protobufjs", rates.samples, rates.protobufjs, { unit, raw: rates.raw }),
+  ];
+}
+
+async function archives(bench) {
+  const rows = [];
+  for (const [size, count] of [
+    [IMAGE_BYTES, 5000],
+    [1000, 20_000],
+  ]) {
+    const records = count * bench.scale;
+    const path = writeShard(bench.folder, `tar-${size}`, "webdataset", records, imageFeatures(size));
+    const rates = await measure(bench, records, {
+      ours: () => samples("webdataset", path),
+      peer: { job: "webdataset", path },
+      raw: () => raw(path) && records,
+    });
+    const name = `tar of ${size / 1000} KB images to samples / webdataset`;
+    rows.push(row(name, rates.ours, rates.peer, { unit: "samples/s", goal: 10, raw: rates.raw }));
+  }
+  return rows;
+}
+
+async function arrays(bench) {
+  const records = 16_000 * bench.scale;
+  const path = writeRows(bench.folder, "rows", records, 3072);
+  const rates = await measure(bench, records, {
+    ours: () => columns("npy", path, 128),
+    peer: { job: "numpy_batches", path, batch: 128 },
+    raw: () => raw(path) && records,
+  });
+  const options = { unit: "rows/s", raw: rates.raw };
+  return [
+    row("NPY rows of 12 KB in order / raw read", rates.ours, rates.raw, { ...options, goal: 0.7 }),
+    row("NPY rows of 12 KB in order / numpy", rates.ours, rates.peer, { ...options, goal: 1 }),
+  ];
+}
+
+async function gathered(bench) {
+  const count = 400_000 * bench.scale;
+  const path = writeRows(bench.folder, "gathered", count, GATHERED_FLOATS);
+  const batches = 200;
+  const reader = open("npy", path);
+  const [name] = Object.keys(reader.read(0).features);
+  const source = reader.columns([{ name, dtype: "float32", shape: [GATHERED_FLOATS] }]);
+  const into = { columns: [new Float32Array(BATCH * GATHERED_FLOATS)] };
+  const orders = shuffled(batches, count);
+  const rates = await measure(bench, batches * BATCH, {
+    ours: () => orders.reduce((sum, records) => sum + source.read(records, into, 0), 0),
+    peer: { job: "numpy_take", path, batch: BATCH, batches },
+  });
+  reader.close();
+  return [row("NPY rows of 128 B in any order / numpy.take", rates.ours, rates.peer, { unit: "rows/s" })];
+}
+
+async function conversion(bench) {
+  const records = 16_000 * bench.scale;
+  const shards = 4;
+  const input = join(bench.folder, "images");
+  mkdirSync(input);
+  const features = imageFeatures(IMAGE_BYTES);
+  for (let shard = 0; shard < shards; shard++) {
+    writeShard(input, `img-${shard}`, "tfrecord", records / shards, features);
+  }
+  const path = join(input, "img-0.tfrecord");
+  const one = await measure(bench, records / shards, {
+    ours: () => rewrite("tfrecord", path, "webdataset", join(bench.folder, "out")),
+    peer: { job: "convert", path, output: bench.folder },
+    raw: () => raw(path) && records / shards,
+  });
+  const convertAll = async (workers) => {
+    const output = join(bench.folder, "converted");
+    await convert(join(input, "*.tfrecord"), { to: "webdataset", output, ...(workers > 0 && { workers }) });
+    const count = readdirSync(output).length === 0 ? 0 : records;
+    rmSync(output, { recursive: true });
+    return count;
   };
-  const rates = new Map(Object.keys(ways).map((name) => [name, []]));
+  const all = await measure(bench, records, { one: () => convertAll(0), two: () => convertAll(2) });
+  const unit = "samples/s";
+  const what = "TFRecord of 20 KB images to WebDataset";
+  return [
+    row(`${what} / TensorFlow and ShardWriter`, one.ours, one.peer, { unit, goal: 6, raw: one.raw }),
+    row(`${what}, two workers / one thread`, all.two, all.one, { unit, goal: 1.3 }),
+  ];
+}
+
+async function indexes(bench) {
+  const rows = [];
+  for (const [format, name] of [
+    ["tfrecord", "TFRecord"],
+    ["webdataset", "tar"],
+  ]) {
+    const records = 5000 * bench.scale;
+    const path = writeShard(bench.folder, `index-${format}`, format, records, imageFeatures(IMAGE_BYTES));
+    const { size } = statSync(path);
+    const rates = await measure(bench, records, { ours: () => index(format, path), raw: () => raw(path) && records });
+    const gigabytes = ({ wall, cpu }) => ({ wall: (wall * size) / records / 1e9, cpu: (cpu * size) / records / 1e9 });
+    const options = { unit: "GB/s", goal: 1, raw: gigabytes(rates.raw) };
+    rows.push(row(`index of a ${name} of 20 KB images / 1 GB/s`, gigabytes(rates.ours), { wall: 1, cpu: 1 }, options));
+  }
+  return rows;
+}
+
+async function lines(bench) {
+  const count = 100_000 * bench.scale;
+  const path = writeLines(bench.folder, count);
+  const rates = await measure(bench, count, {
+    ours: () => samples("jsonl", path),
+    parse: () => parseLines(path),
+    python: { job: "json_lines", path },
+    raw: () => raw(path) && count,
+  });
+  const options = { unit: "lines/s", raw: rates.raw };
+  return [
+    row("JSON Lines to samples / JSON.parse alone", rates.ours, rates.parse, options),
+    row("JSON Lines to samples / Python's json", rates.ours, rates.python, options),
+  ];
+}
+
+/**
+ * Lets the ways take turns and gives the median rates of each, by the clock and by the time of the processor. A way is a function, or a
+ * job of the peers. All are warmed up before.
+ */
+async function measure({ rounds, peers }, records, ways) {
+  const rates = Object.fromEntries(Object.keys(ways).map((name) => [name, { wall: [], cpu: [] }]));
+  const once = async (way) => (typeof way === "function" ? timed(way) : peers.run(way));
+  for (const way of Object.values(ways)) {
+    const start = performance.now();
+    do await once(way);
+    while (performance.now() - start < WARM_UP_MS);
+  }
   for (let round = 0; round < rounds; round++) {
     for (const [name, way] of Object.entries(ways)) {
-      const start = performance.now();
-      const count = await way();
-      const seconds = (performance.now() - start) / 1000;
-      if (count !== records) throw new Error(`${name} read ${count} records of ${records}`);
-      rates.get(name).push(count / seconds);
+      const done = await once(way);
+      if (done === undefined) continue;
+      if (done.count !== records) throw new Error(`${name} gave ${done.count} of ${records}`);
+      rates[name].wall.push(records / done.seconds);
+      rates[name].cpu.push(records / done.cpu);
     }
   }
-  const python = process.env.KDATA_PYTHON;
-  if (python) rates.set("tf.data parse_example", tensorflow(python, path));
-  print(rates);
+  return Object.fromEntries(
+    Object.entries(rates).map(([name, { wall, cpu }]) => [name, { wall: median(wall), cpu: median(cpu) }]),
+  );
 }
 
-function write() {
-  const writer = writableFormatByName("tfrecord").create(join(folder, "small"));
-  const x = new Float32Array(FLOATS);
-  const y = new BigInt64Array(1);
-  const features = { x: { dtype: "float32", shape: [FLOATS], data: x }, y: { dtype: "int64", shape: [1], data: y } };
-  for (let record = 0; record < records; record++) {
-    for (let i = 0; i < FLOATS; i++) x[i] = Math.sin(record * FLOATS + i);
-    y[0] = BigInt(record % 1000);
-    writer.write({ key: `small/${record}`, origin: { source: "small.tfrecord", record }, features });
-  }
-  writer.finish();
-  return join(folder, "small.tfrecord");
+async function timed(way) {
+  const [start, cpuStart] = [performance.now(), process.cpuUsage()];
+  const count = await way();
+  const { user, system } = process.cpuUsage(cpuStart);
+  return { count, seconds: (performance.now() - start) / 1000, cpu: (user + system) / 1e6 };
 }
 
-function open(path) {
-  return openShard(formatByName("tfrecord"), { name: path, paths: [path] });
+function row(name, ours, peer, { unit, goal, raw: rawRate }) {
+  const ratioOf = (clock) => (peer[clock] === undefined ? undefined : ours[clock] / peer[clock]);
+  const [ratio, cpuRatio] = [ratioOf("wall"), ratioOf("cpu")];
+  const floor = goal === undefined ? undefined : goal * FLOOR;
+  return { name, ours: ours.wall, peer: peer.wall, unit, ratio, goal, floor, cpuRatio, raw: rawRate?.wall };
 }
 
-function columns(path) {
-  const reader = open(path);
-  let count = 0;
-  for (const { size } of readColumns(reader, { rows: BATCH })) count += size;
-  reader.close();
-  return count;
-}
-
-function samples(path) {
-  const reader = open(path);
-  let count = 0;
-  for (const { features } of reader.samples()) count += features.y.data.length;
-  reader.close();
-  return count;
-}
-
-async function loaded(path) {
-  const batches = await loader(path, { batchSize: BATCH, workers: 0 });
-  let count = 0;
-  for await (const batch of batches) count += batch.size;
-  await batches.close();
-  return count;
-}
-
-function decoded(path) {
-  const file = readFileSync(path);
-  let count = 0;
-  for (let position = 0; position < file.length; count++) {
-    const length = Number(file.readBigUInt64LE(position));
-    Example.decode(file.subarray(position + 12, position + 12 + length));
-    position += length + 16;
-  }
-  return count;
-}
-
-function raw(path) {
-  const file = openSync(path, "r");
-  const target = new Uint8Array(READ_BYTES);
-  const { size } = fstatSync(file);
-  let read = 0;
-  while (read < size) read += readSync(file, target, 0, READ_BYTES, read);
-  closeSync(file);
-  return records;
-}
-
-function tensorflow(python, path) {
-  const script = fileURLToPath(new URL("peers/tfdata.py", import.meta.url));
-  const printed = execFileSync(python, [script, path, String(FLOATS), String(BATCH), String(rounds)], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  return JSON.parse(printed);
-}
-
-function print(rates) {
-  const [first] = rates.values();
-  const base = median(first);
-  for (const [name, each] of rates) {
-    const rate = median(each);
-    console.log(`${name.padEnd(26)} ${(rate / 1e6).toFixed(2).padStart(8)}M records/s   ${(rate / base).toFixed(2)}`);
-  }
+/** Records in an order that is always the same and looks like none. */
+function shuffled(batches, count) {
+  let state = 1;
+  return Array.from({ length: batches }, () =>
+    Float64Array.from({ length: BATCH }, () => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      return (state >>> 4) % count;
+    }),
+  );
 }
 
 function median(numbers) {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+  return numbers.length === 0 ? undefined : numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+}
+
+function print(rows) {
+  console.log("  by clock  by cpu  goal");
+  for (const { name, ours, peer, unit, ratio, goal, cpuRatio, raw: rawRate } of rows) {
+    const ratios = ratio === undefined ? "   not installed  " : `${times(ratio)}${times(cpuRatio)}`;
+    const verdict =
+      goal === undefined ? "" : ratio === undefined ? goal : `${goal} ${ratio >= goal ? "met" : "not met"}`;
+    const rates = `${rate(ours)} to ${rate(peer)} ${unit}, raw read ${rate(rawRate)}`;
+    console.log(`${ratios}  ${String(verdict).padEnd(11)} ${name}: ${rates}`);
+  }
+}
+
+function times(ratio) {
+  return ratio.toFixed(2).padStart(8);
+}
+
+function rate(number) {
+  if (number === undefined) return "-";
+  return number >= 1e6
+    ? `${(number / 1e6).toFixed(2)}M`
+    : number >= 1000
+      ? `${(number / 1000).toFixed(1)}k`
+      : number.toFixed(2);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: "boolean", default: false },
+      only: { type: "string" },
+      python: { type: "string", default: process.env.KDATA_PYTHON },
+    },
+  });
+  print(await run(values));
 }

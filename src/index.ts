@@ -11,6 +11,7 @@ export {
   type Sample,
   type Tensor,
 } from "./core/index.ts";
+export { bench, type BenchOptions, type BenchReport } from "./cli/bench.ts";
 export { indexShards, type IndexOptions, type IndexReport } from "./cli/make-index.ts";
 export { stats, type StatsOptions, type StatsReport } from "./cli/stats.ts";
 export { validate, type ValidateOptions, type ValidateReport } from "./cli/validate.ts";

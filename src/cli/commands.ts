@@ -42,6 +42,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./stats.ts")).statsCommand,
   },
   {
+    name: "bench",
+    summary: "measure how fast a data set loads, and what bounds it",
+    load: async () => (await import("./bench.ts")).benchCommand,
+  },
+  {
     name: "train",
     summary: "train the model of a module on any backend",
     load: async () => (await import("./train.ts")).trainCommand,

@@ -3,6 +3,7 @@
 import { KdataError } from "../core/errors.ts";
 import { crc32c } from "../readers/crc32c.ts";
 import { backendNames, openBackend } from "../trainer/registry.ts";
+import { imagePackages, imagePackageVersion, type ImagePackage } from "../transforms/index.ts";
 import type { CommandDefinition } from "./command.ts";
 
 /** Versions before it get no more fixes: https://nodejs.org/en/about/previous-releases. */
@@ -22,6 +23,8 @@ export interface DoctorReport {
     readonly endOfLife: boolean;
   };
   readonly crc32c: { readonly bytesPerSecond: number };
+  /** Packages that decode images; without a version: not installed, or not for this machine. */
+  readonly image: readonly { readonly name: ImagePackage; readonly version?: string }[];
   readonly backends: readonly BackendReport[];
 }
 
@@ -43,6 +46,10 @@ export async function doctor(): Promise<DoctorReport> {
       endOfLife: Number.parseInt(process.versions.node, 10) < OLDEST_MAINTAINED_NODE,
     },
     crc32c: { bytesPerSecond: measureChecksum() },
+    image: imagePackages.map((name) => {
+      const version = imagePackageVersion(name);
+      return { name, ...(version !== undefined && { version }) };
+    }),
     backends,
   };
 }
@@ -84,18 +91,23 @@ function measureChecksum(): number {
   return Math.round((CHECKSUM_BYTES * 1000) / bestMs);
 }
 
-function doctorLines({ node, crc32c: checksum, backends }: DoctorReport): string[] {
+function doctorLines({ node, crc32c: checksum, image, backends }: DoctorReport): string[] {
   const warning = node.endOfLife ? `  warn: end of life; ${RECOMMENDED_NODE} recommended` : "";
   const working = backends.flatMap((backend) => (backend.ok ? [`${backendTitle(backend)} ok`] : []));
   const lines = [
     `node      ${node.version}${warning}`,
     `crc32c    JavaScript (${(checksum.bytesPerSecond / 1e9).toFixed(1)} GB/s)`,
+    `image     ${image.map(({ name, version }) => `${withoutScope(name)} ${version ?? "not installed"}`).join(", ")}`,
     `backends  ${working.length > 0 ? working.join(" · ") : "none"}`,
   ];
   for (const backend of backends) {
     if (!backend.ok) lines.push(`          ${backend.reason}${backend.hint === undefined ? "" : `; ${backend.hint}`}`);
   }
   return lines;
+}
+
+function withoutScope(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
 }
 
 /** `onnx 1.30.0 cpu (2 threads)`: the engine's name says little to who chose the backend, its version does. */

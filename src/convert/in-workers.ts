@@ -1,6 +1,6 @@
 // The jobs of a conversion in worker threads, a shard at a time in each.
 
-import { KdataError } from "../core/errors.ts";
+import { isSampleError, KdataError } from "../core/errors.ts";
 import { findCompiled } from "../loaders/entry.ts";
 import { runTasks } from "../loaders/task-pool.ts";
 import { featureMap } from "./features.ts";
@@ -9,7 +9,6 @@ import type { Job } from "./jobs.ts";
 import type { ConvertOptions, ShardProgress } from "./options.ts";
 import type { RecordFeed } from "./record-feed.ts";
 import type { ShardMessage, ShardWorkerSetup } from "./shard-worker.ts";
-import { isSampleError } from "./skips.ts";
 
 /** What the worker threads are to do. */
 export interface WorkerJobs {

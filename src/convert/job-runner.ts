@@ -1,6 +1,6 @@
 // One job after the other: samples are read, mapped and written, and each shard that is finished is told of.
 
-import { KdataError } from "../core/errors.ts";
+import { isSampleError, KdataError } from "../core/errors.ts";
 import type { Origin, Sample } from "../core/sample.ts";
 import type { WritableFormat, WrittenShard } from "../writers/format.ts";
 import { ShardedWriter, numberedStem, type Splitting } from "../writers/sharded.ts";
@@ -9,7 +9,7 @@ import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
 import type { ConvertOptions } from "./options.ts";
 import type { RecordFeed } from "./record-feed.ts";
-import { isSampleError, skippedSample, type SkippedSample } from "./skips.ts";
+import { skippedSample, type SkippedSample } from "./skips.ts";
 
 const TURN_MS = 20; // after so long the event loop gets its turn: signals, timers and progress stay prompt
 

@@ -1,12 +1,11 @@
 // The records of pieces of shards, in order. Where one piece begins at the record at which the one before it ended, reading
 // goes on without a seek.
 
-import type { KdataError } from "../core/errors.ts";
+import { isSampleError, type KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import type { Format, ReadOptions, ShardFiles, ShardReader } from "../readers/format.ts";
 import { openShard } from "../readers/open.ts";
 import type { Piece } from "./jobs.ts";
-import { isSampleError } from "./skips.ts";
 
 /** The shard that is open, and the place in it. */
 interface Place {

@@ -1,17 +1,8 @@
 // Samples that are left out because they are bad, on request, and the report of them.
 
-import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
+import type { ErrorCode, KdataError, Position } from "../core/errors.ts";
 import { PartialFile } from "../writers/output.ts";
 
-/** What is wrong with one sample and not with the conversion: it can be left out. */
-const SAMPLE_CODES: ReadonlySet<ErrorCode> = new Set([
-  "format",
-  "truncated",
-  "checksum",
-  "limit",
-  "unsupported",
-  "shape",
-]);
 const REPORT_BUFFER_BYTES = 1 << 16;
 
 /** A sample that was left out. */
@@ -22,11 +13,6 @@ export interface SkippedSample {
   readonly byte?: number;
   readonly code: ErrorCode;
   readonly reason: string;
-}
-
-/** Says whether an error is one of a single sample. */
-export function isSampleError(error: unknown): error is KdataError {
-  return error instanceof KdataError && SAMPLE_CODES.has(error.code);
 }
 
 /** Describes a sample that is left out because of an error. `origin` is its own place, for errors that name none. */

@@ -22,6 +22,8 @@ export interface Batch {
   readonly size: number;
   /** Rows at the end that repeat other samples to fill the batch; they are not part of the data. */
   readonly padded: number;
+  /** Samples of its place in the epoch that are missing, because they were bad or filtered out; left out by sources that leave out none. */
+  readonly skipped?: number;
   readonly features: Readonly<Record<string, Column>>;
   /** One key a row. */
   readonly keys: readonly string[];

@@ -86,3 +86,18 @@ export function formatPosition(at: Position): string {
   if (at.byte !== undefined) parts.push(`byte ${at.byte}`);
   return parts.join(", ");
 }
+
+/** What is wrong with one sample, not with the machine, the options or the whole data set. */
+const SAMPLE_CODES: ReadonlySet<ErrorCode> = new Set([
+  "format",
+  "truncated",
+  "checksum",
+  "limit",
+  "unsupported",
+  "shape",
+]);
+
+/** Says whether an error is one of a single sample, which may be left out: `format`, `truncated`, `checksum`, `limit`, `unsupported`, `shape`. */
+export function isSampleError(error: unknown): error is KdataError {
+  return error instanceof KdataError && SAMPLE_CODES.has(error.code);
+}

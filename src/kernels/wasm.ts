@@ -25,6 +25,8 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 };
 
+const PAGE_BYTES = 1 << 16;
+
 const modules = new Map<string, object>();
 
 /** Makes an instance of a kernel with memory of its own. The module is compiled once a thread. */
@@ -35,4 +37,12 @@ export function instantiateKernel(name: string): KernelExports {
     modules.set(name, module);
   }
   return new WebAssembly.Instance(module).exports as KernelExports;
+}
+
+/** Gives a new instance memory for its caller and says where that begins: at a multiple of 16. Views made earlier are detached. */
+export function reserveHeap(kernel: KernelExports, byteLength: number): number {
+  const base = Math.ceil(kernel.heapBase() / 16) * 16;
+  const missing = base + byteLength - kernel.memory.buffer.byteLength;
+  if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
+  return base;
 }

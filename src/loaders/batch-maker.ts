@@ -1,26 +1,27 @@
 // One batch from its positions: order, read, transform, stack. The same code in a worker thread and in the main thread.
 
-import type { TransformDescription } from "../transforms/registry.ts";
+import { isSampleError, KdataError } from "../core/errors.ts";
+import type { Sample } from "../core/sample.ts";
 import type { Pipeline } from "../transforms/transform.ts";
+import { startAccount, type BatchAccount, type OpenAccount } from "./account.ts";
 import { startStack, type CollatedBatch } from "./collate.ts";
 import { ColumnMaker } from "./column-maker.ts";
-import type { Dataset } from "./dataset.ts";
-import { epochLength, orderOf, pipelineOf } from "./epoch.ts";
-import type { Mixture } from "./mixture.ts";
-import type { Order, Shuffle } from "./order.ts";
+import { recordCount } from "./dataset.ts";
+import { epochLength, orderOf, pipelineOf, transformNames, type EpochRecipe } from "./epoch.ts";
+import type { Order } from "./order.ts";
+import { packError } from "./packed-error.ts";
 import { RecordReader } from "./record-reader.ts";
+import { startTiming, type BatchTimings } from "./timings.ts";
 import type { Span } from "./topology.ts";
 
 /** What a batch maker works from. Plain data and shared memory, which can cross a thread. */
-export interface BatchRecipe {
-  readonly dataset: Dataset;
-  readonly transforms: readonly TransformDescription[];
-  readonly shuffle: Shuffle;
-  readonly seed: number;
-  /** What makes a mixture of a data set that was joined from several. */
-  readonly mixture?: Mixture;
+export interface BatchRecipe extends EpochRecipe {
   /** How many makers work side by side and share the files that a process may open. */
   readonly makers: number;
+  /** Bad samples are left out and told of; otherwise the first one is the error of its batch. */
+  readonly skipsBad?: boolean;
+  /** A batch all of whose samples are left out gets one padded sample, because other ranks make the same step. */
+  readonly fillsEmpty?: boolean;
 }
 
 /** Which batch to make. */
@@ -31,48 +32,52 @@ export interface BatchJob extends Span {
   readonly globalStart: number;
 }
 
-/** Where the time of a batch went, in milliseconds. The sum is exact, the shares are those of every eighth sample. */
-export interface BatchTimings {
-  readonly readMs: number;
-  readonly transformMs: number;
-  readonly collateMs: number;
+/** A batch, and what became of the samples of its positions. Plain data and shared memory, which can cross a thread. */
+export interface CollatedJob<M extends ArrayBufferLike = ArrayBufferLike> extends CollatedBatch<M> {
+  readonly account: BatchAccount;
+  readonly timings: BatchTimings;
 }
-
-// The clock costs as much as a small sample's copy, so it is read at every eighth sample only.
-const TIMED_EVERY = 8;
 
 /** Makes batches of a data set by number. */
 export class BatchMaker {
   readonly #recipe: BatchRecipe;
+  /** Records of the data set, and positions of an epoch. */
   readonly #records: number;
+  readonly #positions: number;
+  /** How many are timed. */
+  readonly #transforms: number;
   readonly #reader: RecordReader;
   readonly #pipeline: Pipeline;
+  readonly #onRecord: (record: number) => void;
   /** Given up at the first batch that it cannot make. */
   #columns: ColumnMaker | undefined;
   #order: { readonly epoch: number; readonly recordAt: Order } | undefined;
 
   /**
-   * Builds the transforms; opens no file yet.
+   * Builds the transforms; opens no file yet. `onRecord` hears of each record before it is read, and NaN before a whole batch is read
+   * as columns.
    *
    * @throws {KdataError} `usage` when there is no such transform.
    */
-  constructor(recipe: BatchRecipe) {
+  constructor(recipe: BatchRecipe, onRecord: (record: number) => void = () => undefined) {
     this.#recipe = recipe;
-    this.#records = epochLength(recipe);
+    this.#onRecord = onRecord;
+    this.#records = recordCount(recipe.dataset);
+    this.#positions = epochLength(recipe);
+    this.#transforms = transformNames(recipe).length;
     this.#pipeline = pipelineOf(recipe);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
     if (!recipe.mixture) this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
   }
 
   /**
-   * Makes a batch in memory that `allocate` gives.
+   * Makes a batch in memory that `allocate` gives: of the samples that are neither bad nor filtered out, in the order of their
+   * positions.
    *
-   * @throws {KdataError} what a reader or a transform finds, with the position; `shape` when samples disagree.
+   * @throws {KdataError} what a reader or a transform finds, with the position, where bad samples are not left out; `shape` when
+   *   samples disagree; `format` when a batch that must not be empty finds no sample in the whole data set.
    */
-  make<M extends ArrayBufferLike>(
-    job: BatchJob,
-    allocate: (byteLength: number) => M,
-  ): CollatedBatch<M> & { readonly timings: BatchTimings } {
+  make<M extends ArrayBufferLike>(job: BatchJob, allocate: (byteLength: number) => M): CollatedJob<M> {
     return this.#makeOfColumns(job, allocate) ?? this.#makeOfSamples(job, allocate);
   }
 
@@ -82,65 +87,83 @@ export class BatchMaker {
   }
 
   #makeOfColumns<M extends ArrayBufferLike>(
-    { epoch, start, size }: BatchJob,
+    { epoch, start, size, padded }: BatchJob,
     allocate: (byteLength: number) => M,
-  ): (CollatedBatch<M> & { readonly timings: BatchTimings }) | undefined {
+  ): CollatedJob<M> | undefined {
     if (!this.#columns) return undefined;
-    const began = performance.now();
+    const timing = startTiming(this.#transforms);
     const recordAt = this.#orderOf(epoch);
-    const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#records));
+    const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#positions));
+    this.#onRecord(NaN);
     const made = this.#columns.make(records, allocate);
-    if (!made) {
-      if (size > 1) this.#columns = undefined;
-      return undefined;
-    }
-    const { batch, readAt, transformedAt } = made;
-    const timings = {
-      readMs: readAt - began,
-      transformMs: transformedAt - readAt,
-      collateMs: performance.now() - transformedAt,
-    };
-    return { ...batch, timings };
+    if (!made) return undefined;
+    const { batch, ...times } = made;
+    const account = { read: size - padded, filtered: 0, padded, failures: [] };
+    return { ...batch, account, timings: timing.ofColumns(times) };
   }
 
-  #makeOfSamples<M extends ArrayBufferLike>(
-    { epoch, start, size }: BatchJob,
-    allocate: (byteLength: number) => M,
-  ): CollatedBatch<M> & { readonly timings: BatchTimings } {
+  #makeOfSamples<M extends ArrayBufferLike>(job: BatchJob, allocate: (byteLength: number) => M): CollatedJob<M> {
+    const { epoch, start, size, padded } = job;
     const recordAt = this.#orderOf(epoch);
     const stack = startStack(size, allocate);
-    const shares = { read: 0, transform: 0, collate: 0 };
-    const began = performance.now();
+    const timing = startTiming(this.#transforms);
+    const account = startAccount();
     for (let row = 0; row < size; row++) {
-      const record = recordAt((start + row) % this.#records);
-      if (row % TIMED_EVERY !== 0) {
-        stack.add(this.#pipeline(this.#reader.read(record), epoch, record));
-        continue;
-      }
-      const t0 = performance.now();
-      const read = this.#reader.read(record);
-      const t1 = performance.now();
-      const sample = this.#pipeline(read, epoch, record);
-      const t2 = performance.now();
-      stack.add(sample);
-      shares.read += t1 - t0;
-      shares.transform += t2 - t1;
-      shares.collate += performance.now() - t2;
+      const position = (start + row) % this.#positions;
+      timing.beginSample(row);
+      account.begin(row >= size - padded);
+      const sample = this.#take(recordAt(position), position, epoch, account, timing.times);
+      if (sample) stack.add(sample);
+      timing.endSample(row);
     }
+    if (account.rows() === 0 && this.#recipe.fillsEmpty) stack.add(this.#nearest(job, account));
     const batch = stack.finish();
-    return { ...batch, timings: divide(performance.now() - began, shares) };
+    const done = account.finish();
+    // A bad sample says nothing of the batches to come; a batch without one could have been made of columns, were there any.
+    if (size > 1 && done.failures.length === 0) this.#columns = undefined;
+    return { ...batch, account: done, timings: timing.ofSamples() };
+  }
+
+  /** Reads and transforms what an order gave: see {@link orderOf}. `undefined` where it is left out. */
+  #take(
+    visit: number,
+    position: number,
+    epoch: number,
+    account: OpenAccount,
+    times: Float64Array | undefined,
+  ): Sample | undefined {
+    const record = visit % this.#records;
+    let key: string | undefined;
+    try {
+      this.#onRecord(record);
+      const began = times ? performance.now() : 0;
+      const read = this.#reader.read(record);
+      key = read.key;
+      if (times) times[0] = (times[0] ?? 0) + performance.now() - began;
+      const sample = this.#pipeline(read, epoch, visit, times?.subarray(1));
+      account.took(sample !== undefined);
+      return sample;
+    } catch (error) {
+      if (!this.#recipe.skipsBad || !isSampleError(error)) throw error;
+      account.failed({ position, record, key, error: packError(error) });
+      return undefined;
+    }
+  }
+
+  /** Finds the sample for a batch that would be empty: the next one of the epoch that is not left out, over its end to its start. */
+  #nearest({ epoch, step, start, size }: BatchJob, account: OpenAccount): Sample {
+    const recordAt = this.#orderOf(epoch);
+    for (let ahead = 0; ahead < this.#positions; ahead++) {
+      const position = (start + size + ahead) % this.#positions;
+      account.begin(true);
+      const sample = this.#take(recordAt(position), position, epoch, account, undefined);
+      if (sample) return sample;
+    }
+    throw new KdataError("format", `Cannot make batch ${step} of epoch ${epoch}: every sample is bad or filtered out`);
   }
 
   #orderOf(epoch: number): Order {
     if (this.#order?.epoch !== epoch) this.#order = { epoch, recordAt: orderOf(this.#recipe, epoch) };
     return this.#order.recordAt;
   }
-}
-
-function divide(
-  totalMs: number,
-  { read, transform, collate }: { read: number; transform: number; collate: number },
-): BatchTimings {
-  const perShare = totalMs / (read + transform + collate || 1);
-  return { readMs: read * perShare, transformMs: transform * perShare, collateMs: collate * perShare };
 }

@@ -47,7 +47,7 @@ export interface Stack<M extends ArrayBufferLike> {
    * @throws {KdataError} `shape` when it disagrees with the first sample; the message names both keys.
    */
   add(sample: Sample): void;
-  /** Hands out the batch, after as many samples as it has rows. */
+  /** Hands out the batch, of as many rows as samples were added; they may be fewer than there is room for. */
   finish(): CollatedBatch<M>;
 }
 
@@ -63,7 +63,7 @@ const COLUMN_ALIGNMENT = 64;
  * Stacks samples into one batch along a new leading axis.
  *
  * A feature of shape `[...s]` becomes `[rows, ...s]`, row-major, same dtype. The data is copied: the samples may be reused. The
- * first sample says which features there are; `allocate` is then asked once for so many bytes, and may give more.
+ * first sample says which features there are; `allocate` is then asked once for the bytes of `rows` rows, and may give more.
  */
 export function startStack<M extends ArrayBufferLike>(rows: number, allocate: (byteLength: number) => M): Stack<M> {
   const keys: string[] = [];
@@ -86,7 +86,8 @@ export function startStack<M extends ArrayBufferLike>(rows: number, allocate: (b
       keys.push(sample.key);
     },
     finish() {
-      return { memory: memory ?? allocate(0), columns: fillings.map(({ column }) => column), keys };
+      const columns = fillings.map(({ column }) => (keys.length < rows ? shorten(column, keys.length) : column));
+      return { memory: memory ?? allocate(0), columns, keys };
     },
   };
 }
@@ -96,6 +97,22 @@ export function viewColumns({ memory, columns }: CollatedBatch): Batch["features
   const features = Object.create(null) as Record<string, Column>;
   for (const column of columns) features[column.name] = viewColumn(column, memory);
   return features;
+}
+
+/** Counts the bytes of a batch: of its tensors, of its byte strings, and of its strings at one byte a character. */
+export function batchBytes({ columns }: CollatedBatch): number {
+  let byteLength = 0;
+  for (const column of columns) {
+    if (column.kind === "tensor") byteLength += elementCount(column.shape) * bytesPerElement(column.dtype);
+    else for (const value of column.values) byteLength += valueBytes(value);
+  }
+  return byteLength;
+}
+
+function valueBytes(value: Exclude<Feature, Tensor>): number {
+  if (typeof value === "string") return value.length;
+  if (value instanceof Uint8Array) return value.byteLength;
+  return isBytesList(value) ? value.reduce((sum, item) => sum + item.byteLength, 0) : 0;
 }
 
 /** Says which columns a batch of samples like this one has, and where its tensors lie. */
@@ -124,6 +141,10 @@ export function startFilling(column: CollatedColumn, memory: ArrayBufferLike): F
   const { dtype, shape, byteOffset } = column;
   const data = viewElements(dtype, memory, byteOffset, elementCount(shape));
   return { column, rowLength: elementCount(shape.slice(1)), data };
+}
+
+function shorten(column: CollatedColumn, rows: number): CollatedColumn {
+  return column.kind === "tensor" ? { ...column, shape: [rows, ...column.shape.slice(1)] } : column;
 }
 
 function fillRow(filling: Filling, feature: Feature, sample: Sample, keys: readonly string[]): void {

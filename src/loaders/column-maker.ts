@@ -10,15 +10,14 @@ import type { TransformDescription } from "../transforms/registry.ts";
 import { buildRowsTransform, type RowsTransform } from "../transforms/rows.ts";
 import { layOut, startFilling, type CollatedBatch } from "./collate.ts";
 import type { RecordReader } from "./record-reader.ts";
+import type { ColumnTimes } from "./timings.ts";
 
 /** Fewer rows are not worth the memory that is kept for them. */
 const LEAST_ROWS = 2;
 
 /** A batch, and when its parts were done, as `performance.now()` gives it. */
-export interface ColumnBatch<M extends ArrayBufferLike> {
+export interface ColumnBatch<M extends ArrayBufferLike> extends ColumnTimes {
   readonly batch: CollatedBatch<M>;
-  readonly readAt: number;
-  readonly transformedAt: number;
 }
 
 /** Makes batches from columns. */
@@ -42,8 +41,8 @@ export class ColumnMaker {
   }
 
   /**
-   * Makes the batch of these records. `undefined`: it must be made sample by sample, and so must the ones after it. An error, too, is
-   * left to that way, where it has the position of its sample and comes in the order of the samples.
+   * Makes the batch of these records. `undefined`: it must be made sample by sample, and so must the ones after it, unless a sample
+   * of this one proves bad. An error, too, is left to that way, where it has the position of its sample and comes in the order of the samples.
    */
   make<M extends ArrayBufferLike>(
     records: Float64Array,
@@ -69,12 +68,13 @@ export class ColumnMaker {
     const keys: string[] = [];
     if (!this.#reader.readRows(records, columns, { columns: stage, keys })) return undefined;
     const readAt = performance.now();
+    const transformedAt: number[] = [];
     let sample: Sample | undefined = stackedSample(columns, stage, records.length);
     for (const transform of this.#transforms) {
       sample = transform(sample);
       if (!sample) return undefined;
+      transformedAt.push(performance.now());
     }
-    const transformedAt = performance.now();
     return { batch: collate(sample, records.length, keys, allocate), readAt, transformedAt };
   }
 

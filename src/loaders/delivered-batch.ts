@@ -6,9 +6,12 @@ import type { MadeBatch } from "./batch-producer.ts";
 import { viewColumns } from "./collate.ts";
 
 /** Makes the batch to deliver. Its tensors view the slot; values of other kinds are its own. */
-export function deliverBatch({ job, batch, release }: MadeBatch): Batch {
-  const { size, padded, epoch, step } = job;
-  const content = { size, padded, features: viewColumns(batch), keys: batch.keys, epoch, step };
+export function deliverBatch({ job, batch, account, release }: MadeBatch): Batch {
+  const { epoch, step } = job;
+  const { keys } = batch;
+  const { padded, filtered, failures } = account;
+  const skipped = filtered + failures.length;
+  const content = { size: keys.length, padded, skipped, features: viewColumns(batch), keys, epoch, step };
   let isReleased = false;
   return {
     ...content,

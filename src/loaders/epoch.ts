@@ -3,7 +3,7 @@
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { recordCount, type Dataset } from "./dataset.ts";
-import { mixedOrder, mixedPipeline, type Mixture } from "./mixture.ts";
+import { mixedOrder, mixedPipeline, mixedTransforms, type Mixture } from "./mixture.ts";
 import { epochOrder, type Order, type Shuffle } from "./order.ts";
 
 /** What of a recipe says what its epochs are. */
@@ -12,6 +12,7 @@ export interface EpochRecipe {
   readonly transforms: readonly TransformDescription[];
   readonly shuffle: Shuffle;
   readonly seed: number;
+  /** What makes a mixture of a data set that was joined from several. */
   readonly mixture?: Mixture;
 }
 
@@ -34,4 +35,10 @@ export function orderOf({ dataset, mixture, shuffle, seed }: EpochRecipe, epoch:
 export function pipelineOf({ mixture, transforms, seed }: EpochRecipe): Pipeline {
   if (mixture) return mixedPipeline(mixture, transforms, seed);
   return chainTransforms(transforms.map(buildTransform), seed);
+}
+
+/** Names every transform, in the order in which the pipeline counts them for its `times`. */
+export function transformNames({ mixture, transforms }: EpochRecipe): readonly string[] {
+  if (mixture) return mixedTransforms(mixture, transforms);
+  return transforms.map(({ transform }) => transform);
 }

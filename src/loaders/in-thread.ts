@@ -7,6 +7,8 @@ import { createSlot } from "./slots.ts";
 
 /** Makes each batch when it is asked for, always in the same memory. Between batches timers, signals and I/O get their turn. */
 export class InThreadProducer implements BatchProducer {
+  /** Always 0: a batch is made when it is asked for. */
+  readonly ready = 0;
   readonly #maker: BatchMaker;
   readonly #allocate = createSlot((byteLength) => new ArrayBuffer(byteLength));
   readonly #turns = takeTurns();
@@ -26,8 +28,8 @@ export class InThreadProducer implements BatchProducer {
     if (jobs !== this.#jobs) return undefined; // begin, close or the abort signal came in that turn
     const next = jobs?.next();
     if (!next || next.done === true) return undefined;
-    const { timings, ...batch } = this.#maker.make(next.value, this.#allocate);
-    return { job: next.value, batch, timings, release: () => undefined };
+    const { account, timings, ...batch } = this.#maker.make(next.value, this.#allocate);
+    return { job: next.value, batch, account, timings, release: () => undefined };
   }
 
   close(): Promise<void> {

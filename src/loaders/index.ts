@@ -1,12 +1,14 @@
 // Public exports of kdata/loaders.
 
-export { loader, type Loader, type LoaderStats } from "./loader.ts";
+export type { BadSample, EpochLedger, OnError, SkippedSample } from "./ledger.ts";
+export { loader, type Loader } from "./loader.ts";
 export { mix, type MixOptions, type MixSource } from "./mix.ts";
 export type { MixStop } from "./mixture.ts";
 export type { LoaderOptions } from "./options.ts";
 export type { BlockShuffle, Shuffle } from "./order.ts";
 export type { Fingerprint } from "./fingerprint.ts";
 export type { LoaderState, MixtureState, SourceState } from "./state.ts";
+export type { LoaderStats } from "./stats.ts";
 export type { StreamLoader, StreamStats } from "./stream-loader.ts";
 export type { StreamOptions } from "./stream-options.ts";
 export type { StreamInput } from "./stream-samples.ts";

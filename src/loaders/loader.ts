@@ -9,31 +9,26 @@ import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
 import { describeDataset } from "./dataset.ts";
 import { deliverBatch } from "./delivered-batch.ts";
 import { findWorkerEntry } from "./entry.ts";
-import { epochLength } from "./epoch.ts";
+import { epochLength, transformNames, type EpochRecipe } from "./epoch.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { InThreadProducer } from "./in-thread.ts";
+import { allowedFailures, LedgerBook, type EpochLedger, type OnError } from "./ledger.ts";
 import { mixtureState, resumeMixture } from "./mixture.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
+import { autoDepth, BATCHES_PER_WORKER, fixedDepth } from "./prefetch-depth.ts";
 import { checkState, type LoaderIdentity, type LoaderState } from "./state.ts";
+import { StatsBook, type LoaderStats } from "./stats.ts";
 import { openStreamLoader, type StreamLoader } from "./stream-loader.ts";
 import type { StreamOptions } from "./stream-options.ts";
 import { isStreamInput, type StreamHandle, type StreamInput } from "./stream-samples.ts";
 import { countSamples, countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
 
-/** What a loader has done since it was opened. Times in milliseconds. */
-export interface LoaderStats {
-  /** Batches delivered. */
-  readonly batches: number;
-  /** Samples delivered, padded ones not counted. */
-  readonly samples: number;
-  /** Time the makers of batches spent reading and decoding, over all workers. The same for the next two. */
-  readonly readMs: number;
-  readonly transformMs: number;
-  readonly collateMs: number;
-  /** Time from asking for a batch to getting it, as the consumer saw it. */
-  readonly waitMs: number;
-}
+/** What decides who makes the batches. */
+type ProducerOptions = Pick<ResolvedOptions, "maxPrefetchBytes" | "workerTimeoutMs"> & {
+  readonly workers: number;
+  readonly prefetch?: number | "auto";
+};
 
 /** What a loader is made of. */
 interface LoaderParts {
@@ -41,9 +36,11 @@ interface LoaderParts {
   readonly topology: Topology;
   readonly createProducer: (recipe: BatchRecipe) => BatchProducer;
   readonly signal: AbortSignal | undefined;
+  /** 0: this thread makes the batches. */
+  readonly workers?: number;
+  readonly onError?: OnError;
+  readonly maxFailures?: number | string;
 }
-
-const BATCHES_PER_WORKER = 2; // one is being made while the other waits for its delivery
 
 /**
  * Opens a data set for training: finds its shards, counts its records, and makes a loader.
@@ -85,16 +82,20 @@ export async function loader(
   return startLoader({ dataset, transforms, shuffle, seed }, resolved);
 }
 
-/** Makes the loader of a recipe that was opened. */
-export function startLoader(draft: Omit<BatchRecipe, "makers">, options: ResolvedOptions): Loader {
-  const { batchSize, remainder, rank, worldSize, signal, state, prefetch } = options;
+/** Makes the loader of what was opened. */
+export function startLoader(epochs: EpochRecipe, options: ResolvedOptions): Loader {
+  const { batchSize, remainder, rank, worldSize, signal, state, onError, maxFailures } = options;
+  const draft = { ...epochs, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
   const workers = options.workers === "auto" ? chooseWorkers(draft) : options.workers;
   const recipe: BatchRecipe = { ...draft, makers: Math.max(1, workers) };
   const opened = new Loader({
     recipe,
     topology: { records: epochLength(recipe), batchSize, rank, worldSize, remainder },
-    createProducer: (current) => createProducer(current, workers, prefetch ?? workers * BATCHES_PER_WORKER),
+    createProducer: (current) => createProducer(current, { ...options, workers }),
     signal,
+    workers,
+    onError,
+    maxFailures,
   });
   if (state) opened.load(state);
   return opened;
@@ -131,11 +132,12 @@ export class Loader implements AsyncIterable<Batch> {
   #held: Batch | undefined;
   #isClosed = false;
   readonly #onAbort = (): void => void this.#stop();
-  #stats = { batches: 0, samples: 0, readMs: 0, transformMs: 0, collateMs: 0, waitMs: 0 };
+  readonly #stats: StatsBook;
+  #ledger: LedgerBook;
 
   /** Made by {@link loader}. */
   constructor(parts: LoaderParts) {
-    const { recipe, topology } = parts;
+    const { recipe, topology, workers = 0 } = parts;
     this.#parts = parts;
     this.sampleCount = topology.records;
     this.stepsPerEpoch = countSteps(topology);
@@ -143,6 +145,8 @@ export class Loader implements AsyncIterable<Batch> {
     const { seed, shuffle, dataset, mixture } = recipe;
     const sources = mixture?.sources.map(({ records }) => records);
     this.#identity = { seed, shuffle, dataset: fingerprint(dataset), sources };
+    this.#stats = new StatsBook(transformNames(recipe), workers);
+    this.#ledger = this.#openLedger();
   }
 
   /** The epoch of {@link state}: the one that is being delivered, and from its last batch on the next one. */
@@ -163,7 +167,6 @@ export class Loader implements AsyncIterable<Batch> {
     checkAborted(this.#parts.signal);
     const iteration = this.#begin();
     const expected = countSamples(this.#parts.topology, this.#cursor.samples);
-    let delivered = 0;
     let isWhole = false;
     try {
       while (iteration === this.#iteration) {
@@ -173,12 +176,12 @@ export class Loader implements AsyncIterable<Batch> {
           break;
         }
         if (!made) {
-          checkBooks(delivered, expected);
+          this.#ledger.check(expected);
           isWhole = true;
           break;
         }
         const batch = this.#deliver(made);
-        delivered += batch.size - batch.padded;
+        if (!batch) continue;
         yield batch;
         batch.release();
       }
@@ -221,7 +224,15 @@ export class Loader implements AsyncIterable<Batch> {
 
   /** Sums up what was done since the loader was opened. */
   stats(): LoaderStats {
-    return { ...this.#stats };
+    return this.#stats.report(this.#producer?.ready ?? 0);
+  }
+
+  /**
+   * Says what became of the samples of the epoch that is being delivered, or of the last one until the next iteration begins: how
+   * many were read, delivered, skipped (and why), filtered out. At the end of each epoch they must add up, or it ends in an error.
+   */
+  ledger(): EpochLedger {
+    return this.#ledger.report();
   }
 
   /** Ends the threads and closes the files. An iteration that is running ends with `aborted`. Calling it twice is harmless. */
@@ -238,9 +249,16 @@ export class Loader implements AsyncIterable<Batch> {
     this.#held?.release();
     if (!this.#isResumed && this.#cursor.samples > 0) this.#cursor = { epoch: this.#cursor.epoch + 1, samples: 0 };
     this.#isResumed = false;
+    this.#ledger = this.#openLedger();
     const producer = (this.#producer ??= this.#start());
     producer.begin(planJobs(this.#parts.topology, this.#cursor));
     return ++this.#iteration;
+  }
+
+  #openLedger(): LedgerBook {
+    const { topology, onError = "throw", maxFailures = Infinity } = this.#parts;
+    const { epoch, samples } = this.#cursor;
+    return new LedgerBook(epoch, { onError, allowed: allowedFailures(maxFailures, countSamples(topology, samples)) });
   }
 
   #start(): BatchProducer {
@@ -251,25 +269,34 @@ export class Loader implements AsyncIterable<Batch> {
 
   async #next(): Promise<MadeBatch | undefined> {
     const asked = performance.now();
+    this.#stats.asked(asked, this.#producer?.ready ?? 0);
     const made = await this.#producer?.next();
-    this.#stats.waitMs += performance.now() - asked;
+    this.#stats.answered(asked);
     if (this.#isClosed || this.#parts.signal?.aborted) made?.release();
     checkAborted(this.#parts.signal);
     if (this.#isClosed) throw new KdataError("aborted", "Cannot load batch: the loader was closed");
     return made;
   }
 
-  #deliver(made: MadeBatch): Batch {
-    const { job, timings } = made;
+  /** Enters the batch into the books. `undefined` where nothing of it is left and no other rank makes the step. */
+  #deliver(made: MadeBatch): Batch | undefined {
+    const { job, batch, account } = made;
     const { topology } = this.#parts;
+    try {
+      this.#ledger.enter(made);
+    } catch (error) {
+      made.release();
+      throw error;
+    }
     const samples = positionAfter(topology, job.globalStart);
     const isLast = countSteps(topology, samples) === 0;
     this.#cursor = isLast ? { epoch: job.epoch + 1, samples: 0 } : { epoch: job.epoch, samples };
-    this.#stats.batches++;
-    this.#stats.samples += job.size - job.padded;
-    this.#stats.readMs += timings.readMs;
-    this.#stats.transformMs += timings.transformMs;
-    this.#stats.collateMs += timings.collateMs;
+    const isEmpty = topology.worldSize === 1 && batch.keys.length === account.padded;
+    this.#stats.made(made, !isEmpty);
+    if (isEmpty) {
+      made.release();
+      return undefined;
+    }
     this.#held = deliverBatch(made);
     return this.#held;
   }
@@ -283,9 +310,16 @@ export class Loader implements AsyncIterable<Batch> {
   }
 }
 
-function createProducer(recipe: BatchRecipe, workers: number, prefetch: number): BatchProducer {
+function createProducer(
+  recipe: BatchRecipe,
+  { workers, prefetch, maxPrefetchBytes, workerTimeoutMs }: ProducerOptions,
+): BatchProducer {
   if (workers === 0) return new InThreadProducer(recipe);
-  return new WorkerPool({ entry: findWorkerEntry(), start: recipe, workers, prefetch });
+  const depth =
+    prefetch === "auto"
+      ? autoDepth({ workers, maxBytes: maxPrefetchBytes })
+      : fixedDepth(prefetch ?? workers * BATCHES_PER_WORKER);
+  return new WorkerPool({ entry: findWorkerEntry(), recipe, workers, depth, timeoutMs: workerTimeoutMs });
 }
 
 /** Lists the batches of this rank from a position of an epoch to its end. */
@@ -297,10 +331,4 @@ function* planJobs(topology: Topology, from: { epoch: number; samples: number })
     const globalStart = from.samples + step * perStep;
     yield { epoch: from.epoch, step: firstStep + step, globalStart, ...spanAt(topology, globalStart) };
   }
-}
-
-/** Holds an epoch to what was promised: a batch that is lost on its way must never pass for the end. */
-function checkBooks(delivered: number, expected: number): void {
-  if (delivered === expected) return;
-  throw new KdataError("worker", `Cannot end epoch: ${delivered} samples were delivered, not ${expected}`);
 }

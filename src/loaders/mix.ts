@@ -6,13 +6,12 @@ import { featureKind, isTensor, type Feature, type Sample } from "../core/sample
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { checkAborted } from "./aborted.ts";
-import type { BatchRecipe } from "./batch-maker.ts";
 import { describeDataset, joinDatasets, recordCount, type Dataset } from "./dataset.ts";
-import { pipelineOf } from "./epoch.ts";
+import type { EpochRecipe } from "./epoch.ts";
+import { firstSamples } from "./first-samples.ts";
 import { startLoader, type Loader } from "./loader.ts";
 import { lengthUntil, type Mixture, type MixStop, type MixtureSource } from "./mixture.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
-import { RecordReader } from "./record-reader.ts";
 import { MAX_SOURCES, scheduleOf } from "./schedule.ts";
 
 /** One data set of a mixture. */
@@ -95,9 +94,9 @@ export async function mix(sources: readonly MixSource[], options: MixOptions): P
     epochLength: typeof stop === "string" ? lengthUntil(stop, schedule, records) : samplesIn(stop.steps, resolved),
     anchor: { epoch: 0, samples: 0, since: 0, taken: records.map(() => 0) },
   };
-  const draft = { dataset: joinDatasets(datasets), transforms, shuffle, seed, mixture };
-  checkAgreement(draft, mixture);
-  return startLoader(draft, resolved);
+  const epochs = { dataset: joinDatasets(datasets), transforms, shuffle, seed, mixture };
+  checkAgreement(epochs, resolved.onError !== "throw");
+  return startLoader(epochs, resolved);
 }
 
 function checkSources(sources: readonly MixSource[]): void {
@@ -152,24 +151,24 @@ function describeSources(sources: readonly MixSource[], datasets: readonly Datas
   });
 }
 
-/** Compares the first samples of the sources: they must fit into one batch but for the sizes of their axes, which may vary in a source. */
-function checkAgreement(draft: Omit<BatchRecipe, "makers">, { sources }: Mixture): void {
-  const reader = new RecordReader(draft.dataset);
-  const pipeline = pipelineOf(draft);
-  try {
-    const firsts = sources.map(({ name, firstRecord }) => {
-      return { name, features: kindsOf(pipeline(reader.read(firstRecord), 0, firstRecord)) };
+/**
+ * Compares the first good samples of the sources: they must fit into one batch but for the sizes of their axes, which may vary in a
+ * source. One that has none at its start is left to the batches.
+ */
+function checkAgreement(epochs: EpochRecipe & { readonly mixture: Mixture }, skipsBad: boolean): void {
+  const { sources } = epochs.mixture;
+  let one: { readonly name: string; readonly features: string } | undefined;
+  let number = 0;
+  for (const first of firstSamples({ ...epochs, skipsBad })) {
+    const { name } = sources[number++] as MixtureSource;
+    if (!first) continue;
+    const features = kindsOf(first.transformed);
+    one ??= { name, features };
+    if (one.features === features) continue;
+    const reason = `the samples of ${one.name} have ${one.features}, those of ${name} ${features}`;
+    throw new KdataError("shape", `${ACTION}: ${reason}`, {
+      hint: "Give a source transforms that make its features those of the others.",
     });
-    const [one, ...others] = firsts;
-    for (const other of others) {
-      if (!one || one.features === other.features) continue;
-      const reason = `the samples of ${one.name} have ${one.features}, those of ${other.name} ${other.features}`;
-      throw new KdataError("shape", `${ACTION}: ${reason}`, {
-        hint: "Give a source transforms that make its features those of the others.",
-      });
-    }
-  } finally {
-    reader.close();
   }
 }
 

@@ -90,22 +90,39 @@ export function mixedOrder({ mixture, shuffle, seed }: MixtureSettings, epoch: n
 
 /**
  * Chains the transforms of each source with those of all. What they draw depends on the source's epoch, whatever the epoch of the
- * mixture: a record that comes twice in one is not the same twice.
+ * mixture: a record that comes twice in one is not the same twice. For `times` they are counted as {@link mixedTransforms} names them.
  */
 export function mixedPipeline(
   { sources }: Mixture,
   transforms: readonly TransformDescription[],
   seed: number,
 ): Pipeline {
-  const chains = sources.map((source) =>
-    chainTransforms([...source.transforms, ...transforms].map(buildTransform), seed),
-  );
+  const ownCount = sources.reduce((sum, source) => sum + source.transforms.length, 0);
+  let ownPlace = 0;
+  const chains = sources.map((source) => {
+    const chain = chainTransforms([...source.transforms, ...transforms].map(buildTransform), seed);
+    const places = [...numbersFrom(ownPlace, source.transforms.length), ...numbersFrom(ownCount, transforms.length)];
+    ownPlace += source.transforms.length;
+    return { chain, places, chainTimes: new Float64Array(places.length) };
+  });
   const total = recordsOf({ sources });
-  return (sample, _epoch, visit) => {
+  return (sample, _epoch, visit, times) => {
     const record = visit % total;
-    const source = sourceOf(sources, record);
-    return (chains[source] as Pipeline)(sample, Math.floor(visit / total), record);
+    const { chain, places, chainTimes } = chains[sourceOf(sources, record)] as (typeof chains)[number];
+    const sourceEpoch = Math.floor(visit / total);
+    if (!times) return chain(sample, sourceEpoch, record);
+    try {
+      return chain(sample, sourceEpoch, record, chainTimes.fill(0));
+    } finally {
+      for (const [i, place] of places.entries()) times[place] = (times[place] ?? 0) + (chainTimes[i] ?? 0);
+    }
   };
+}
+
+/** Names the transforms of a mixture: those of each source, with the source, then those of all. */
+export function mixedTransforms({ sources }: Mixture, transforms: readonly TransformDescription[]): readonly string[] {
+  const own = sources.flatMap((source) => source.transforms.map(({ transform }) => `${transform} of ${source.name}`));
+  return [...own, ...transforms.map(({ transform }) => transform)];
 }
 
 /** Says how far a mixture has come at a position of an epoch. */
@@ -133,6 +150,10 @@ export function resumeMixture(mixture: Mixture, state: MixtureState, at: { epoch
   const turns = turnsBefore(scheduleOf(weights), state.since);
   const sums = taken.map((count, source) => count + (turns[source] as number));
   return { ...mixture, anchor: { ...at, since: 0, taken: sums } };
+}
+
+function numbersFrom(first: number, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, i) => first + i);
 }
 
 function recordsOf({ sources }: Pick<Mixture, "sources">): number {

@@ -1,9 +1,11 @@
 // What a loader is asked for, held to what can be done.
 
+import { KdataError } from "../core/errors.ts";
 import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { allowedFailures, type OnError } from "./ledger.ts";
 import { checkShuffle, type Shuffle } from "./order.ts";
 import { findPlace } from "./rank.ts";
 import type { LoaderState } from "./state.ts";
@@ -24,13 +26,39 @@ export interface LoaderOptions extends DecodeOptions {
   readonly seed?: number;
   /**
    * Threads that read, transform and batch; 0 does it in the thread that asks. Default `auto`: 0 where a sample takes at most
-   * 16 KiB as stored and as transformed (measured at the first one), because a hop then costs more than it saves; otherwise
-   * the number of cores. More threads than cores make nothing faster: each costs memory of its own for the interpreter and
+   * 16 KiB as stored and as transformed (measured at the first one) and no transform decodes or resizes images, because a hop then
+   * costs more than it saves; otherwise the number of cores. More threads than cores make nothing faster: each costs memory of its own for the interpreter and
    * for its batches, and all of them share 768 open files.
    */
   readonly workers?: number | "auto";
-  /** Batches that are being made or wait for delivery, over all workers. Default 2 for each worker; means nothing with 0 workers. */
-  readonly prefetch?: number;
+  /**
+   * Batches that are being made or wait for delivery, over all workers. Default 2 for each worker; means nothing with 0 workers.
+   * `auto` begins there and takes one more each time that the consumer waits, within {@link maxPrefetchBytes}, and one less after a
+   * while without a wait. The order does not depend on it.
+   */
+  readonly prefetch?: number | "auto";
+  /** What the batches of `prefetch: "auto"` may take together, two for each worker always allowed. Default 1 GiB. */
+  readonly maxPrefetchBytes?: number;
+  /**
+   * A worker that begins no record for so many milliseconds is ended and replaced, and its batch is made again; a second time it is an
+   * error `worker`. One that is slow but goes on from record to record is left alone. Default five minutes.
+   */
+  readonly workerTimeoutMs?: number;
+  /**
+   * What becomes of a bad sample: one that cannot be read or transformed, for a reason that lies in it (`format`, `truncated`,
+   * `checksum`, `limit`, `unsupported`, `shape`). Default `throw`: its error, at its place in the order. `skip` leaves it out; a
+   * function decides, in this thread and in the order of the epoch. A sample that is left out moves no other one: its batch is
+   * shorter by it. A batch of which nothing is left is left out as well; where there are other ranks, which make the same step,
+   * it gets one padded sample instead, the next one that is good. Samples that do not fit together in a batch are always an error:
+   * which of them is at fault cannot be told.
+   */
+  readonly onError?: OnError;
+  /**
+   * How many samples may be skipped, in one epoch and on one rank: a whole number, or a rate of the samples of the epoch, rounded
+   * down: a fraction below 1 or `"1%"`. One more ends the epoch with its error. After a resume in the middle of an epoch it holds
+   * for the rest. Default: any number. Means nothing without `onError`, and is refused there.
+   */
+  readonly maxFailures?: number | string;
   /** What becomes of the samples that do not fill a batch: see {@link Remainder}. Default `short`. */
   readonly remainder?: Remainder;
   /**
@@ -60,7 +88,14 @@ const defaults = {
   seed: 0,
   workers: "auto",
   remainder: "short",
+  maxPrefetchBytes: 2 ** 30,
+  workerTimeoutMs: 300_000,
+  onError: "throw",
+  maxFailures: Infinity,
 } as const satisfies Partial<LoaderOptions>;
+
+// setTimeout takes a longer time for 1 ms.
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The start of every complaint. */
 const ACTION = "Cannot load";
@@ -72,6 +107,10 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
   seed: true,
   workers: true,
   prefetch: true,
+  maxPrefetchBytes: true,
+  workerTimeoutMs: true,
+  onError: true,
+  maxFailures: true,
   remainder: true,
   rank: true,
   worldSize: true,
@@ -87,8 +126,8 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
 /**
  * Fills in the defaults and checks what is left.
  *
- * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known, and when the environment
- *   contradicts itself about rank and world size.
+ * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known, for `maxFailures` without
+ *   `onError`, and when the environment contradicts itself about rank and world size.
  * @throws {RangeError} when a number is out of its range.
  * @throws {TypeError} when `shuffle` is none of its forms.
  */
@@ -103,8 +142,24 @@ export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   checkWhole(ACTION, "worldSize", worldSize, 1);
   checkWhole(ACTION, "rank", rank, 0, worldSize - 1);
   if (workers !== "auto") checkWhole(ACTION, "workers", workers, 0);
-  if (prefetch !== undefined) checkWhole(ACTION, "prefetch", prefetch, 1);
+  if (prefetch !== undefined && prefetch !== "auto") checkWhole(ACTION, "prefetch", prefetch, 1);
+  checkWhole(ACTION, "maxPrefetchBytes", resolved.maxPrefetchBytes, 1);
+  checkWhole(ACTION, "workerTimeoutMs", resolved.workerTimeoutMs, 1, MAX_TIMER_MS);
+  checkSkipping(ACTION, resolved);
   resolveLimits(limits);
   for (const transform of transforms) buildTransform(transform);
   return resolved;
+}
+
+/** Holds `onError` to its forms, and `maxFailures` to a case in which it means something. */
+export function checkSkipping(
+  action: string,
+  { onError, maxFailures }: { readonly onError: OnError; readonly maxFailures: number | string },
+): void {
+  if (typeof onError !== "function") checkName(action, "onError", onError, ["throw", "skip"]);
+  allowedFailures(maxFailures, 0);
+  if (onError !== "throw" || maxFailures === Infinity) return;
+  throw new KdataError("usage", `${action}: maxFailures means nothing where the first bad sample is an error`, {
+    hint: 'add onError: "skip"',
+  });
 }

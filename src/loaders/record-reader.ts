@@ -4,7 +4,7 @@ import type { Sample } from "../core/sample.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec, ShardReader } from "../readers/format.ts";
 import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
-import { partOf, recordCount, shardOf, type Dataset } from "./dataset.ts";
+import { partOf, shardOf, type Dataset } from "./dataset.ts";
 
 // Enough for one reader to keep most data sets open whole.
 const MAX_OPEN_FILES = 64;
@@ -14,7 +14,6 @@ const ALL_OPEN_FILES = 768;
 /** Reads records of a data set by number and keeps the shards that were used last open. */
 export class RecordReader {
   readonly #dataset: Dataset;
-  readonly #records: number;
   readonly #maxFiles: number;
   #files = 0;
   /** By shard number, the one used last at the end. */
@@ -26,17 +25,15 @@ export class RecordReader {
   /** Opens no file yet. `readers` says how many of them the process has at a time: they share the files it may open. */
   constructor(dataset: Dataset, readers = 1) {
     this.#dataset = dataset;
-    this.#records = recordCount(dataset);
     this.#maxFiles = Math.min(MAX_OPEN_FILES, Math.floor(ALL_OPEN_FILES / readers));
   }
 
   /**
-   * Reads one record. Its features are valid until the next call. What is beyond the last record counts from the first one again.
+   * Reads one record. Its features are valid until the next call.
    *
    * @throws {KdataError} with the position when the record is damaged, `input` when its file cannot be opened.
    */
-  read(visit: number): Sample {
-    const record = visit % this.#records;
+  read(record: number): Sample {
     const shard = shardOf(this.#dataset, record);
     if (this.#last?.shard !== shard) this.#last = { shard, reader: this.#reader(shard) };
     return this.#last.reader.read(record - (this.#dataset.starts[shard] ?? 0));

@@ -5,44 +5,29 @@ import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
 import { deriveKey, RandomStream } from "../core/random.ts";
 import type { Sample } from "../core/sample.ts";
-import { buildTransform } from "../transforms/registry.ts";
-import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { checkAborted } from "./aborted.ts";
 import type { BatchJob } from "./batch-maker.ts";
 import type { MadeBatch } from "./batch-producer.ts";
-import { startStack } from "./collate.ts";
 import { deliverBatch } from "./delivered-batch.ts";
+import { LedgerBook, type EpochLedger } from "./ledger.ts";
 import { drawFromBuffer } from "./shuffle-buffer.ts";
-import { createSlot } from "./slots.ts";
+import { StatsBook, type LoaderStats } from "./stats.ts";
+import { StreamBatchMaker, type GlobalBatch, type Numbered } from "./stream-batch-maker.ts";
 import { resolveStreamOptions, type ResolvedStreamOptions, type StreamOptions } from "./stream-options.ts";
 import { findSamples, type SampleStream, type StreamHandle } from "./stream-samples.ts";
 import { checkStreamState, type StreamState } from "./stream-state.ts";
-import { spanAt, type Topology } from "./topology.ts";
+import { countSamples, spanAt, type Topology } from "./topology.ts";
 
-/** What a loader of a stream has done since it was opened. */
-export interface StreamStats {
-  /** Batches delivered. */
-  readonly batches: number;
-  /** Samples delivered, padded ones not counted. */
-  readonly samples: number;
+/**
+ * What a loader of a stream has done since it was opened, as {@link LoaderStats} says it. What `waitMs` has beside `transformMs` and
+ * `collateMs` is the time that reading took, or waiting for the stream.
+ */
+export interface StreamStats extends Pick<
+  LoaderStats,
+  "batches" | "samples" | "bytesDelivered" | "transformMs" | "transforms" | "collateMs" | "waitMs" | "firstBatchMs"
+> {
   /** Samples that were read and passed over to come to where a state was. */
   readonly passedOver: number;
-  /** Time from asking for a batch to having it, in milliseconds. */
-  readonly waitMs: number;
-}
-
-/** A sample and how many came before it in its epoch, which is what transforms draw by. */
-interface Numbered {
-  readonly sample: Sample;
-  readonly record: number;
-}
-
-/** The samples of one global batch, of which each rank takes a part. */
-interface GlobalBatch {
-  readonly start: number;
-  readonly rows: readonly Numbered[];
-  /** All samples of the epoch once they are known: with the last batch. `Infinity` before. */
-  readonly records: number;
 }
 
 /** Opens an input that is read from front to back: see {@link StreamLoader}. Used by `loader`. */
@@ -71,6 +56,9 @@ export async function openStreamLoader(
  *   and number of ranks; a stream that ends before is an error.
  * - A stream that is cut is an error wherever its format can tell (a partial record, a gzip member without its end), never a short epoch.
  *   Cut exactly between two records of a format without an end mark, nothing can tell: have the pipe fail (`set -o pipefail`).
+ * - Bad samples: `onError: "skip"` leaves out what a transform cannot work on. What cannot be read ends the epoch with its error: nothing
+ *   behind it can be found. A batch of which nothing is left gets, with other ranks, one padded sample of its global batch or of the
+ *   start of the epoch; where these have no good one, every rank leaves the step out.
  * - How many samples there are is not known before the end, so there is no `stepsPerEpoch`.
  *
  * Samples are read and transformed in the thread that asks; a global batch and the buffer are held in memory.
@@ -79,8 +67,7 @@ export class StreamLoader implements AsyncIterable<Batch> {
   readonly #samples: SampleStream;
   readonly #options: ResolvedStreamOptions;
   readonly #identity: Pick<StreamState, "seed" | "bufferSize" | "names">;
-  readonly #pipeline: Pipeline;
-  readonly #allocate = createSlot((byteLength) => new ArrayBuffer(byteLength));
+  readonly #maker: StreamBatchMaker;
   #cursor = { epoch: 0, samples: 0 };
   #isResumed = false;
   /** Ends what the running iteration reads. */
@@ -88,15 +75,20 @@ export class StreamLoader implements AsyncIterable<Batch> {
   /** Tells the running iteration from those before it. */
   #iteration = 0;
   #isClosed = false;
-  #stats = { batches: 0, samples: 0, passedOver: 0, waitMs: 0 };
+  readonly #stats: StatsBook;
+  #passedOver = 0;
+  #ledger: LedgerBook;
 
   /** Made by `loader`. */
   constructor(samples: SampleStream, options: ResolvedStreamOptions) {
     this.#samples = samples;
     this.#options = options;
-    const { seed, shuffle, bufferSize, transforms } = options;
+    const { seed, shuffle, bufferSize, transforms, onError, worldSize } = options;
     this.#identity = { seed, bufferSize: shuffle ? bufferSize : 0, names: samples.names };
-    this.#pipeline = chainTransforms(transforms.map(buildTransform), seed);
+    this.#maker = new StreamBatchMaker({ transforms, seed, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 });
+    const names = transforms.map(({ transform }) => transform);
+    this.#stats = new StatsBook(names, 0);
+    this.#ledger = this.#openLedger(0);
   }
 
   /** The epoch of {@link state}. */
@@ -122,11 +114,10 @@ export class StreamLoader implements AsyncIterable<Batch> {
     try {
       for (;;) {
         const from = this.#cursor;
-        const before = this.#stats.batches;
         yield* this.#deliverEpoch(from, iteration);
         if (!this.#isCurrent(iteration)) return;
+        const hadNothingLeft = this.#cursor === from && from.samples > 0;
         this.#cursor = { epoch: from.epoch + 1, samples: 0 };
-        const hadNothingLeft = this.#stats.batches === before && from.samples > 0;
         if (!hadNothingLeft || !this.#samples.canRepeat) return;
       }
     } catch (error) {
@@ -155,7 +146,18 @@ export class StreamLoader implements AsyncIterable<Batch> {
 
   /** Sums up what was done since the loader was opened. */
   stats(): StreamStats {
-    return { ...this.#stats };
+    const { batches, samples, bytesDelivered, transformMs, transforms, collateMs, waitMs, firstBatchMs } =
+      this.#stats.report(0);
+    const counts = { batches, samples, passedOver: this.#passedOver, bytesDelivered };
+    return { ...counts, transformMs, transforms, collateMs, waitMs, firstBatchMs };
+  }
+
+  /**
+   * Says what became of the samples of the epoch that is being delivered, or of the last one until the next iteration begins: how many
+   * were read, delivered, skipped (and why), filtered out. Those that a state passed over are not in it.
+   */
+  ledger(): EpochLedger {
+    return this.#ledger.report();
   }
 
   /** Lets go of the stream. An iteration that is running ends with `aborted`. Calling it twice is harmless. */
@@ -176,29 +178,46 @@ export class StreamLoader implements AsyncIterable<Batch> {
     return iteration === this.#iteration;
   }
 
+  #openLedger(epoch: number): LedgerBook {
+    const { onError, maxFailures } = this.#options;
+    return new LedgerBook(epoch, { onError, allowed: maxFailures });
+  }
+
   async *#deliverEpoch(from: { epoch: number; samples: number }, iteration: number): AsyncGenerator<Batch, void> {
     const { batchSize, worldSize, remainder } = this.#options;
     const { epoch } = from;
     const perStep = batchSize * worldSize;
     const head: Numbered[] = [];
     let step = Math.floor(from.samples / perStep);
-    let asked = performance.now();
-    for await (const { start, rows, records } of this.#globalBatches(from, perStep, head)) {
+    let topology: Topology = { ...this.#options, records: 0 };
+    this.#ledger = this.#openLedger(epoch);
+    let asked = this.#ask();
+    for await (const global of this.#globalBatches(from, perStep, head)) {
       if (!this.#isCurrent(iteration)) return;
-      if (rows.length < perStep && (rows.length === 0 || remainder === "drop")) return;
-      const topology: Topology = { ...this.#options, records };
+      const { start, rows, records } = global;
+      topology = { ...topology, records };
+      if (rows.length < perStep && (rows.length === 0 || remainder === "drop")) break;
       const job: BatchJob = { epoch, step: step++, globalStart: start, ...spanAt(topology, start) };
-      const made = this.#make(job, (position) => rows[position - start] ?? (head[position % records] as Numbered));
+      const { account, timings, ...batch } = this.#maker.make(job, global, head);
+      const made: MadeBatch = { job, batch, account, timings, release: () => undefined };
+      this.#ledger.enter(made);
       this.#cursor = { epoch, samples: start + rows.length };
-      this.#stats.batches++;
-      this.#stats.samples += job.size - job.padded;
-      this.#stats.waitMs += performance.now() - asked;
-      const batch = deliverBatch(made);
-      yield batch;
-      batch.release();
+      const isEmpty = batch.keys.length === (worldSize === 1 ? account.padded : 0);
+      this.#stats.answered(asked);
+      this.#stats.made(made, !isEmpty);
+      if (!isEmpty) yield* deliverOnce(made);
       if (!this.#isCurrent(iteration)) return;
-      asked = performance.now();
+      asked = this.#ask();
     }
+    this.#stats.answered(asked);
+    this.#ledger.check(countSamples(topology, from.samples));
+  }
+
+  /** Takes note that a batch is asked for, and when. */
+  #ask(): number {
+    const now = performance.now();
+    this.#stats.asked(now, 0);
+    return now;
   }
 
   /** Gathers global batches from a position of an epoch on, the last one shorter, and the samples at its start that may pad it. */
@@ -213,7 +232,7 @@ export class StreamLoader implements AsyncIterable<Batch> {
     for await (const numbered of this.#inOrder(from.epoch)) {
       if (head.length < padding) head.push(numbered);
       if (position++ < from.samples) {
-        this.#stats.passedOver++;
+        this.#passedOver++;
         continue;
       }
       rows.push(numbered);
@@ -236,16 +255,12 @@ export class StreamLoader implements AsyncIterable<Batch> {
       ? drawFromBuffer(numbered, bufferSize, new RandomStream(deriveKey(seed, epoch, bufferSize)))
       : numbered;
   }
+}
 
-  #make(job: BatchJob, rowAt: (position: number) => Numbered): MadeBatch {
-    const stack = startStack(job.size, this.#allocate);
-    for (let row = 0; row < job.size; row++) {
-      const { sample, record } = rowAt(job.start + row);
-      stack.add(this.#pipeline(sample, job.epoch, record));
-    }
-    const timings = { readMs: 0, transformMs: 0, collateMs: 0 };
-    return { job, batch: stack.finish(), timings, release: () => undefined };
-  }
+function* deliverOnce(made: MadeBatch): Generator<Batch, void> {
+  const batch = deliverBatch(made);
+  yield batch;
+  batch.release();
 }
 
 async function* numberSamples(

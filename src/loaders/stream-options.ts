@@ -4,6 +4,8 @@ import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import type { OnError } from "./ledger.ts";
+import { checkSkipping } from "./options.ts";
 import { findPlace } from "./rank.ts";
 import type { StreamState } from "./stream-state.ts";
 import { remainders, type Remainder } from "./topology.ts";
@@ -19,6 +21,10 @@ export interface StreamOptions extends DecodeOptions {
   /** Samples from which the next one is drawn, with `shuffle`. All of them are held in memory. Default 1,024. */
   readonly bufferSize?: number;
   readonly seed?: number;
+  /** What becomes of a sample that a transform cannot work on. What cannot be read is always an error: nothing behind it can be found. */
+  readonly onError?: OnError;
+  /** A whole number only: of how many samples a rate would be is not known before the end. */
+  readonly maxFailures?: number;
   readonly remainder?: Remainder;
   readonly rank?: number;
   readonly worldSize?: number;
@@ -39,6 +45,8 @@ const defaults = {
   shuffle: false,
   bufferSize: 1024, // a few batches of the usual size; an image of 20 KB makes 20 MB of it
   seed: 0,
+  onError: "throw",
+  maxFailures: Infinity,
   remainder: "short",
 } as const satisfies Partial<StreamOptions>;
 
@@ -52,6 +60,8 @@ const optionNames: Readonly<Record<keyof StreamOptions, true>> = {
   shuffle: true,
   bufferSize: true,
   seed: true,
+  onError: true,
+  maxFailures: true,
   remainder: true,
   rank: true,
   worldSize: true,
@@ -67,7 +77,8 @@ const optionNames: Readonly<Record<keyof StreamOptions, true>> = {
 /**
  * Fills in the defaults and checks what is left.
  *
- * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known.
+ * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known, and for `maxFailures` without
+ *   `onError`.
  * @throws {RangeError} when a number is out of its range.
  * @throws {TypeError} when `shuffle` is neither true nor false.
  */
@@ -84,6 +95,8 @@ export function resolveStreamOptions(options: StreamOptions): ResolvedStreamOpti
   checkWhole(ACTION, "seed", seed, 0);
   checkWhole(ACTION, "worldSize", worldSize, 1);
   checkWhole(ACTION, "rank", rank, 0, worldSize - 1);
+  if (resolved.maxFailures !== Infinity) checkWhole(ACTION, "maxFailures", resolved.maxFailures, 0);
+  checkSkipping(ACTION, resolved);
   resolveLimits(limits);
   for (const transform of transforms) buildTransform(transform);
   return resolved;

@@ -1,38 +1,46 @@
-// The entry of a worker thread: makes the batches it is told to make, in the order it is told, each in a slot of its own.
+// The entry of a worker thread: makes the batches that it is first to claim, each in the slot that it is told.
 
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { BatchMaker } from "./batch-maker.ts";
+import { claimTask } from "./claims.ts";
 import { packError } from "./packed-error.ts";
-import type { MakeBatch, WorkerAnswer, WorkerStart } from "./protocol.ts";
-import { createSlot } from "./slots.ts";
-
-/** A slot, and the memory the main thread knows it to have. */
-interface WorkerSlot {
-  readonly allocate: (byteLength: number) => SharedArrayBuffer;
-  known: ArrayBufferLike | undefined;
-}
+import type { MakeBatch, WorkerAnswer, WorkerOrder, WorkerStart } from "./protocol.ts";
+import { beat } from "./pulse.ts";
 
 if (!parentPort) throw new TypeError("Cannot start: this file is the entry of a worker thread");
-serve(parentPort, new BatchMaker(workerData as WorkerStart));
+serve(parentPort, workerData as WorkerStart);
 
-function serve(port: MessagePort, maker: BatchMaker): void {
-  const slots = new Map<number, WorkerSlot>();
-  port.on("message", (message: MakeBatch) => {
-    const slot = slots.get(message.slot) ?? {
-      allocate: createSlot((byteLength) => new SharedArrayBuffer(byteLength)),
-      known: undefined,
-    };
-    slots.set(message.slot, slot);
-    port.postMessage(answer(message, maker, slot));
+function serve(port: MessagePort, { recipe, worker, claims, pulse }: WorkerStart): void {
+  const maker = new BatchMaker(recipe, (record) => {
+    beat(pulse, record);
   });
+  /** By slot: the memory that this worker knows it to have. */
+  const memories = new Map<number, SharedArrayBuffer>();
+  port.on("message", (order: WorkerOrder) => {
+    if (order.kind === "forget") {
+      memories.delete(order.slot);
+      return;
+    }
+    if (order.memory) memories.set(order.slot, order.memory);
+    if (!claimTask(claims, order.slot, order.task, worker)) return;
+    port.postMessage(answer(order, maker, memories));
+  });
+  beat(pulse, NaN);
 }
 
-function answer({ task, job }: MakeBatch, maker: BatchMaker, slot: WorkerSlot): WorkerAnswer {
+function answer(
+  { task, job, slot }: MakeBatch,
+  maker: BatchMaker,
+  memories: Map<number, SharedArrayBuffer>,
+): WorkerAnswer {
+  const told = memories.get(slot);
+  function allocate(byteLength: number): SharedArrayBuffer {
+    return told && told.byteLength >= byteLength ? told : new SharedArrayBuffer(byteLength);
+  }
   try {
-    const { memory, columns, keys, timings } = maker.make(job, slot.allocate);
-    const isKnown = slot.known === memory;
-    slot.known = memory;
-    return { kind: "made", task, memory: isKnown ? undefined : memory, columns, keys, timings };
+    const { memory, columns, keys, account, timings } = maker.make(job, allocate);
+    memories.set(slot, memory);
+    return { kind: "made", task, memory: memory === told ? undefined : memory, columns, keys, account, timings };
   } catch (error) {
     return { kind: "failed", task, error: packError(error) };
   }

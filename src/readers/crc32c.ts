@@ -1,11 +1,16 @@
 // CRC-32C (Castagnoli), RFC 3720 appendix B.4, and the masked form that TFRecord stores
 // (https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). Sixteen bytes a step through
-// sixteen tables: Kounavis and Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators".
+// sixteen tables: Kounavis and Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators". Longer
+// runs go through the WebAssembly kernel.
+
+import { checksumOf } from "../kernels/checksum.ts";
 
 /** The Castagnoli polynomial with its bits reversed. */
 const POLYNOMIAL = 0x82f63b78;
 /** What TFRecord adds after rotating, so that the checksum of data that holds checksums stays strong. */
 const MASK_DELTA = 0xa282ead8;
+/** From here on the kernel is faster, with the copy into its memory. */
+const KERNEL_BYTES = 512;
 
 /** `t3[b]`: what byte `b` does to the checksum when three more bytes follow it in the same step. */
 const [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] = makeTables();
@@ -16,6 +21,9 @@ const [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] = m
  * It takes a DataView because reading whole words is what makes it fast, and making a view for each call is not.
  */
 export function crc32c(view: DataView, start = 0, end = view.byteLength): number {
+  if (end - start >= KERNEL_BYTES) {
+    return checksumOf(new Uint8Array(view.buffer, view.byteOffset + start, end - start));
+  }
   // The table look-ups are written out: behind a function the engine inlines them in some runs and not in others.
   let crc = -1;
   let i = start;

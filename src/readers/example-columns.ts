@@ -4,7 +4,8 @@
 
 import { KdataError, type Position } from "../core/errors.ts";
 import { bytesOf } from "../core/tensor.ts";
-import { columnSlot, isPlain, otherSlot, type Slot } from "./example-slots.ts";
+import type { KernelSlot, TfrecordKernel } from "../kernels/tfrecord.ts";
+import { columnSlot, isPlain, kernelSlot, otherSlot, type Slot } from "./example-slots.ts";
 import { KEY_NAME, parseNotes, SCHEMA_NAME } from "./feature-notes.ts";
 import type { FeatureSpec, WantedFeatures } from "./feature-spec.ts";
 import type { ColumnRows, ColumnSpec } from "./format.ts";
@@ -43,6 +44,7 @@ export class ExampleColumns {
   #notesEnd = -1;
   #keyStart = -1;
   #keyEnd = -1;
+  #version = 0;
 
   /** `wanted` is what the samples were asked to have; without it they have all features of their record. */
   constructor(columns: readonly ColumnSpec[], wanted: WantedFeatures | undefined) {
@@ -108,6 +110,33 @@ export class ExampleColumns {
     return columns === this.#columns.length && this.#areNotesRight(bytes);
   }
 
+  /** Another number whenever {@link kernelSlots} gives other slots. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Whether a message may be without notes. */
+  get takesNoNotes(): boolean {
+    return this.#plainFits;
+  }
+
+  /** Says what the kernel needs to know to decode as {@link decode} does; `undefined` where no message can be decoded. */
+  kernelSlots(): KernelSlot[] | undefined {
+    if (!this.#isPossible) return undefined;
+    const notes = this.#notesFit ? this.#notes : undefined;
+    return this.#slots.map((slot) => kernelSlot(slot, notes)).filter((slot) => slot !== undefined);
+  }
+
+  /** Copies the first `count` rows that the kernel has decoded into the rows from `row` on. */
+  takeRows(kernel: TfrecordKernel, row: number, count: number): void {
+    for (let i = 0; i < this.#columns.length; i++) {
+      const slot = this.#slots[i];
+      if (slot === undefined) continue;
+      const start = kernel.columnAt(i);
+      slot.bytes.set(kernel.bytes.subarray(start, start + count * slot.byteLength), row * slot.byteLength);
+    }
+  }
+
   /** Whether the last message says its key. */
   get hasKey(): boolean {
     return this.#keyStart >= 0;
@@ -119,7 +148,7 @@ export class ExampleColumns {
    * @throws {KdataError} `format` when it is not UTF-8.
    */
   key(bytes: Uint8Array, at: Position): string {
-    return decodeUtf8(bytes.subarray(this.#keyStart, this.#keyEnd), `Cannot read tfrecord: ${KEY_NAME}`, at);
+    return exampleKey(bytes, this.#keyStart, this.#keyEnd, at);
   }
 
   /** One Feature: one list of one packed run, or one value of bytes. */
@@ -189,6 +218,7 @@ export class ExampleColumns {
       if (this.#slots.length >= MAX_KNOWN_NAMES) return undefined;
       slot = this.#unwantedSlot(bytes.slice(start, end));
       this.#slots.push(slot);
+      this.#version++;
     }
     if (entry <= this.#predicted.length) this.#predicted[entry] = slot;
     return slot;
@@ -205,6 +235,7 @@ export class ExampleColumns {
     if (!equalBytes(this.#notes, bytes, this.#notesStart, this.#notesEnd)) {
       this.#notes = bytes.slice(this.#notesStart, this.#notesEnd);
       this.#notesFit = this.#doNotesFit();
+      this.#version++;
     }
     return this.#notesFit;
   }
@@ -222,6 +253,15 @@ export class ExampleColumns {
       return typeof note !== "string" && note[0] === column.dtype && equalShapes(note[1], column.shape);
     });
   }
+}
+
+/**
+ * Decodes the key that a message says.
+ *
+ * @throws {KdataError} `format` when it is not UTF-8.
+ */
+export function exampleKey(bytes: Uint8Array, start: number, end: number, at: Position): string {
+  return decodeUtf8(bytes.subarray(start, end), `Cannot read tfrecord: ${KEY_NAME}`, at);
 }
 
 function fitsSpec(dtype: string, shape: readonly number[], spec: FeatureSpec | undefined): boolean {

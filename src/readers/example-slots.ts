@@ -1,6 +1,7 @@
 // The entries that a message of columns can have, by name: what may stand in each, and where its elements go.
 
-import { bytesPerElement, elementCount, type TensorData } from "../core/tensor.ts";
+import { bytesPerElement, elementCount, type DType, type TensorData } from "../core/tensor.ts";
+import type { KernelElement, KernelSlot } from "../kernels/tfrecord.ts";
 import { listKindOf } from "./feature-notes.ts";
 import type { FeatureSpec } from "./feature-spec.ts";
 import type { ColumnSpec } from "./format.ts";
@@ -13,6 +14,7 @@ export type Role = "column" | "notes" | "key" | "skip" | "refuse";
 export interface Slot {
   readonly name: Uint8Array;
   readonly role: Role;
+  readonly dtype: DType;
   /** Of a row; 0 where the role is no column. */
   readonly count: number;
   readonly byteLength: number;
@@ -39,6 +41,7 @@ export function columnSlot({ name, dtype, shape }: ColumnSpec, spec: FeatureSpec
   return {
     name: encodeUtf8(name, "Cannot read tfrecord: the name of a column"),
     role: "column",
+    dtype,
     count,
     byteLength: count * bytesPerElement(dtype),
     // The general decoder looks at each bool of raw bytes.
@@ -63,4 +66,33 @@ export function otherSlot(name: string, role: Role): Slot {
 /** Whether a list alone, without a note, is read as this column. */
 export function isPlain({ dtype, shape }: ColumnSpec): boolean {
   return shape.length === 1 && (dtype === "float32" || dtype === "int64");
+}
+
+/** Says what the kernel needs to know of a slot; `undefined` where it is to leave the message. `notes` are those that fit. */
+export function kernelSlot(slot: Slot, notes: Uint8Array | undefined): KernelSlot | undefined {
+  const { name, role, count, byteLength, takesBytes, takesFloats, takesInt64s, dtype } = slot;
+  if (role === "refuse" || (role === "notes" && notes === undefined)) return undefined;
+  const content = role === "notes" ? notes : undefined;
+  const wholes = takesInt64s ? wholeElement(dtype) : undefined;
+  return { name, role, count, byteLength, takesBytes, takesFloats, wholes, content };
+}
+
+function wholeElement(dtype: DType): KernelElement | undefined {
+  switch (dtype) {
+    case "int64":
+    case "int32":
+    case "uint32":
+    case "int16":
+    case "uint16":
+    case "int8":
+    case "uint8":
+    case "bool":
+      return dtype;
+    case "float16":
+    case "bfloat16":
+    case "float32":
+    case "float64":
+    case "uint64":
+      return undefined;
+  }
 }

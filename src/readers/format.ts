@@ -77,6 +77,8 @@ export interface Limits {
   readonly headerBytes: number;
   /** Bytes that a compressed input may grow to in memory. */
   readonly inflatedBytes: number;
+  /** Bytes that a Parquet row group may decode to beyond 32 for each byte that it takes in the file. */
+  readonly rowGroupBytes: number;
 }
 
 /** What becomes of the files in a tar archive whose names have no extension, so that they are of no sample. */

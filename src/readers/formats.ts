@@ -9,12 +9,25 @@ import { idx } from "./idx.ts";
 import { jsonl } from "./jsonl.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
+import { parquet } from "./parquet.ts";
 import { safetensors } from "./safetensors.ts";
 import { tfrecord } from "./tfrecord.ts";
 import { webdataset } from "./webdataset.ts";
 
 /** Every format that can be read. */
-export const formats: readonly Format[] = [tfrecord, webdataset, npy, npz, safetensors, idx, folder, jsonl, csv, tsv];
+export const formats: readonly Format[] = [
+  tfrecord,
+  webdataset,
+  npy,
+  npz,
+  safetensors,
+  idx,
+  folder,
+  jsonl,
+  csv,
+  tsv,
+  parquet,
+];
 
 /**
  * Finds a format that can be read by its name.

@@ -3,7 +3,7 @@
 
 import type { Sample } from "../core/sample.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec, RecordIndex } from "./format.ts";
-import { SOURCE_START, staleIndex, type Frame, type Framer, type Framing, type FramingStart } from "./framed.ts";
+import { staleIndex, type Frame, type Framer, type Framing } from "./framed.ts";
 import { copySampleRow, otherColumns } from "./row-copy.ts";
 import type { SeekableSource } from "./source.ts";
 import { SourceWindow, type Window } from "./window.ts";
@@ -11,15 +11,62 @@ import { SourceWindow, type Window } from "./window.ts";
 /** Consecutive records are read together, up to so many bytes. */
 const RUN_BYTES = 1 << 19;
 
+/** After so many calls in a row in vain, the decoder of runs is not asked `REST` times: a shard may be of another form throughout. */
+const PATIENCE = 16;
+const REST = 4096;
+
+/** Records that follow one another, to be decoded into rows. */
+export interface RunRequest {
+  /** The number of the first record, and where it begins in the source. */
+  readonly record: number;
+  readonly position: number;
+  /** What lies behind it in the source is not to be read. */
+  readonly end: number;
+  /** The row of the first record, and how many rows there may be. */
+  readonly row: number;
+  readonly rows: number;
+}
+
+/** Decodes many records at once, where a format can find them without what a framer remembers. */
+export interface RunDecoder {
+  /**
+   * Verifies and decodes records up to the first one that is damaged, cut or not of the form that it knows, and says how many: fewer
+   * than asked for as well where it takes another call. Adds their keys.
+   */
+  decode(run: RunRequest, keys: string[] | undefined): number;
+  /** Where a record of the last call ends in the source, counted from its first one. */
+  endOf(index: number): number;
+}
+
 /** Decodes records into rows. */
 export interface RowDecoder<F extends Frame> {
   /** Says where the following rows are. */
   into(rows: ColumnRows): void;
+  /** Decodes the records that need nothing else, into the rows that {@link into} was given. */
+  readonly runs?: RunDecoder;
   /**
    * Verifies a record that lies in the window as {@link Framing.decode} needs it and decodes it into a row. `undefined`: only the
    * general way can; the row is undefined then. Otherwise its key; it need be made only where `wantsKey`.
    */
   decode(frame: F, window: Window, index: number, row: number, wantsKey: boolean): string | undefined;
+}
+
+/** Where reading in order stands. The framer is made anew behind records that the decoder of runs has taken. */
+interface Sequence<F extends Frame> {
+  framer: Framer<F> | undefined;
+  readonly window: SourceWindow;
+  record: number;
+  position: number;
+}
+
+/** Records that follow one another: half-open positions. */
+interface Run {
+  readonly record: number;
+  readonly position: number;
+  readonly end: number;
+  readonly count: number;
+  /** Of the index. */
+  readonly header: unknown;
 }
 
 /** Reads the columns of one shard. */
@@ -30,7 +77,9 @@ export class FramedColumns<F extends Frame> implements ColumnReader {
   readonly #decoder: RowDecoder<F>;
   readonly #index: () => RecordIndex;
   readonly #random: SourceWindow;
-  #sequence: { readonly framer: Framer<F>; readonly window: SourceWindow } | undefined;
+  #sequence: Sequence<F> | undefined;
+  /** How often in a row the decoder of runs was or would have been asked in vain. */
+  #vain = 0;
 
   constructor(
     columns: readonly ColumnSpec[],
@@ -48,43 +97,101 @@ export class FramedColumns<F extends Frame> implements ColumnReader {
   }
 
   next(into: ColumnRows, row: number, count: number): number {
-    this.#sequence ??= {
-      framer: this.#framing.framer(SOURCE_START),
-      window: new SourceWindow(this.#source, "forward"),
-    };
-    const { framer, window } = this.#sequence;
+    // After a jump over what the decoder of runs has read, only some headers are read ahead.
+    const readAhead = this.#decoder.runs ? "hop" : "forward";
+    this.#sequence ??= { framer: undefined, window: new SourceWindow(this.#source, readAhead), record: 0, position: 0 };
+    const sequence = this.#sequence;
     this.#decoder.into(into);
-    for (let done = 0; done < count; done++) {
-      const frame = framer.next(window);
+    for (let done = 0; done < count;) {
+      const { record, position } = sequence;
+      const request = { record, position, end: sequence.window.end, row: row + done, rows: count - done };
+      const decoded = this.#decodeRun(request, into.keys);
+      if (decoded > 0) {
+        sequence.record += decoded;
+        sequence.position = this.#decoder.runs?.endOf(decoded - 1) ?? position;
+        sequence.framer = undefined;
+        done += decoded;
+        continue;
+      }
+      const start = { record, position, end: undefined, header: undefined };
+      const frame = (sequence.framer ??= this.#framing.framer(start)).next(sequence.window);
       if (typeof frame === "string") return done;
-      const misfit = this.#decode(frame, window, into, row + done);
+      const misfit = this.#decode(frame, sequence.window, into, row + done);
       if (misfit) throw otherColumns(misfit, this.#columns);
+      sequence.record++;
+      sequence.position = frame.end;
+      done++;
     }
     return count;
   }
 
   read(records: ArrayLike<number>, into: ColumnRows, row: number): number {
     this.#decoder.into(into);
-    const { offsets, lengths } = this.#index();
     for (let done = 0; done < records.length;) {
       const run = this.#runFrom(records, done);
-      const framer = this.#framing.framer(run.start);
-      const window = this.#random;
-      for (const end = done + run.count; done < end; done++) {
-        const record = records[done] as number;
-        const position = offsets[record] as number;
-        const frame = framer.next(window);
-        if (typeof frame === "string" || frame.start !== position || frame.end !== position + (lengths[record] ?? 0)) {
-          throw staleIndex(this.#source.name, record, position);
-        }
-        if (this.#decode(frame, window, into, row + done)) return done;
-      }
+      const request = { ...run, row: row + done, rows: run.count };
+      const decoded = this.#decodeRun(request, into.keys);
+      this.#holdToIndex(decoded, records, done);
+      // Of a run that was begun in vain one record is taken: the next ones may be decoded together again.
+      const count = this.#decoder.runs && this.#vain < PATIENCE ? 1 : run.count;
+      const taken = decoded > 0 ? decoded : this.#readEach(run, count, records, done, into, row);
+      if (taken === 0) return done;
+      done += taken;
     }
     return records.length;
   }
 
-  /** Brings as many of the records from `first` on into the window as follow one another in the file, at least one. */
-  #runFrom(records: ArrayLike<number>, first: number): { readonly start: FramingStart; readonly count: number } {
+  /** Decodes what the decoder of runs can, from the first record on. */
+  #decodeRun(request: RunRequest, keys: string[] | undefined): number {
+    const { runs } = this.#decoder;
+    if (runs === undefined) return 0;
+    if (this.#vain >= PATIENCE + REST) this.#vain = 0;
+    const decoded = this.#vain < PATIENCE ? runs.decode(request, keys) : 0;
+    this.#vain = decoded > 0 ? 0 : this.#vain + 1;
+    return decoded;
+  }
+
+  /** Compares where decoded records end with what the index says. */
+  #holdToIndex(decoded: number, records: ArrayLike<number>, first: number): void {
+    const { offsets, lengths } = this.#index();
+    for (let i = 0; i < decoded; i++) {
+      const record = records[first + i] as number;
+      const position = offsets[record] as number;
+      if (this.#decoder.runs?.endOf(i) !== position + (lengths[record] as number)) {
+        throw staleIndex(this.#source.name, record, position);
+      }
+    }
+  }
+
+  /** Reads the first `count` records of a run one by one, and says how many have these columns. */
+  #readEach(
+    { record: first, position: start, header }: Run,
+    count: number,
+    records: ArrayLike<number>,
+    done: number,
+    into: ColumnRows,
+    row: number,
+  ): number {
+    const { offsets, lengths } = this.#index();
+    const window = this.#random;
+    const last = records[done + count - 1] as number;
+    window.release(start);
+    window.locate(start, (offsets[last] as number) + (lengths[last] as number) - start);
+    const framer = this.#framing.framer({ record: first, position: start, end: start + (lengths[first] ?? 0), header });
+    for (let i = 0; i < count; i++) {
+      const record = records[done + i] as number;
+      const position = offsets[record] as number;
+      const frame = framer.next(window);
+      if (typeof frame === "string" || frame.start !== position || frame.end !== position + (lengths[record] ?? 0)) {
+        throw staleIndex(this.#source.name, record, position);
+      }
+      if (this.#decode(frame, window, into, row + done + i)) return i;
+    }
+    return count;
+  }
+
+  /** Finds how many of the records from `first` on follow one another in the file, at least one. */
+  #runFrom(records: ArrayLike<number>, first: number): Run {
     const { offsets, lengths, header } = this.#index();
     const record = records[first] as number;
     const position = offsets[record];
@@ -100,9 +207,7 @@ export class FramedColumns<F extends Frame> implements ColumnReader {
       end += length;
     }
     if (end > this.#random.end) throw staleIndex(this.#source.name, record, position);
-    this.#random.release(position);
-    this.#random.locate(position, end - position);
-    return { start: { record, position, end: position + (lengths[record] ?? 0), header }, count };
+    return { record, position, end, count, header };
   }
 
   /** Decodes one record into a row; gives back its sample where that has other columns. */

@@ -71,7 +71,7 @@ export interface Framing<F extends Frame> {
 export type FramedFormat<F extends Frame> = (source: string, limits: Limits, decoding: DecodeOptions) => Framing<F>;
 
 /** Where framing begins that needs no index. */
-export const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
+const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
 
 /** Opens a shard of a framed format. The reader owns the source. */
 export function openFramed<F extends Frame>(
@@ -167,11 +167,12 @@ class FramedReader<F extends Frame> implements ShardReader {
     const window = (this.#random ??= new SourceWindow(this.#source, "exact"));
     if (end > window.end) throw staleIndex(this.source, record, position);
     window.release(position);
-    const index = window.locate(position, length);
+    window.locate(position, length); // the whole record at once, where the framer asks for its header first
     const frame = this.#framing.framer({ record, position, end, header }).next(window);
     if (typeof frame === "string" || frame.start !== position || frame.end !== end) {
       throw staleIndex(this.source, record, position);
     }
+    const index = window.locate(position, length); // the framer may have moved it
     if (!this.#framing.ownChecksums) this.#holdTo(checksums, frame, window, index);
     return this.#framing.decode(frame, window, index);
   }

@@ -6,7 +6,8 @@ import { elementCount, type DType } from "../core/tensor.ts";
 import { tensorElement } from "./element.ts";
 import type { Format, ShardFiles } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
-import { openRows, type RowColumn } from "./rows.ts";
+import type { RowColumn } from "./row-layout.ts";
+import { openRows } from "./rows.ts";
 import { splitPath } from "./shard-names.ts";
 import type { SeekableSource } from "./source.ts";
 

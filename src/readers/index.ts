@@ -30,6 +30,7 @@ export { defaultLimits } from "./limits.ts";
 export { npy } from "./npy.ts";
 export { npz } from "./npz.ts";
 export { findDataset, openShard, openStream, type Dataset } from "./open.ts";
+export { parquet } from "./parquet.ts";
 export { safetensors } from "./safetensors.ts";
 export { FileSource } from "./source-file.ts";
 export { MemorySource } from "./source-memory.ts";

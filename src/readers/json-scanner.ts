@@ -8,6 +8,8 @@ import type { JsonValue } from "../core/sample.ts";
 const MAX_NESTING = 256;
 /** Whole numbers of so many digits are exact as JavaScript numbers. */
 const SAFE_DIGITS = 15;
+/** Names of an object that are kept to be recognised in the next one. */
+const MAX_EXPECTED_NAMES = 256;
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 
@@ -35,6 +37,9 @@ export class JsonScanner {
   #hasControls = false;
   /** The first backslash that is not passed yet; before `#position` when it is not known. */
   #nextEscape = -1;
+  /** How many objects are open, and the names that the last ones had at each level: mostly the next ones have them too. */
+  #level = 0;
+  readonly #names: string[][] = [];
 
   constructor(fail: JsonFail) {
     this.#fail = fail;
@@ -46,6 +51,7 @@ export class JsonScanner {
     this.#position = 0;
     this.#hasControls = CONTROL.test(text);
     this.#nextEscape = -1;
+    this.#level = 0;
   }
 
   /** The first character of the next value, without taking it; empty at the end. */
@@ -71,12 +77,15 @@ export class JsonScanner {
       this.#position++;
       return;
     }
+    const names = (this.#names[this.#level++] ??= []);
+    let member = 0;
     do {
       if (this.peek() !== '"') throw this.#unexpected("a name in quotes");
-      const name = this.string();
+      const name = this.#name(names, member++);
       this.#expect(":");
       take(name);
     } while (this.#goesOn("}"));
+    this.#level--;
   }
 
   /** Takes any value. `depth` counts the arrays and objects around it. */
@@ -146,6 +155,24 @@ export class JsonScanner {
   /** The error for the value that was taken last, or for what is next. */
   fail(reason: string): KdataError {
     return this.#fail("format", reason, this.#position);
+  }
+
+  /** Takes a name. Of one that was expected there is no new string, so that what is found by it is found faster. */
+  #name(names: string[], member: number): string {
+    const expected = names[member];
+    const start = this.#position + 1;
+    if (expected !== undefined) {
+      const end = start + expected.length;
+      if (this.#text.charCodeAt(end) === QUOTE && this.#text.startsWith(expected, start)) {
+        this.#position = end + 1;
+        return expected;
+      }
+    }
+    const name = this.string();
+    // What stands there as it is. No more names than this are kept: there may be any number of others.
+    if (member < MAX_EXPECTED_NAMES && this.#position === start + name.length + 1 && !/["\\]/.test(name))
+      names[member] = name;
+    return name;
   }
 
   #objectValue(depth: number): JsonValue {

@@ -12,6 +12,8 @@ export const defaultLimits: Limits = {
   headerBytes: 1 << 20,
   // Two GiB. A deflated byte can stand for a thousand: without a limit a small file could fill any memory.
   inflatedBytes: 2 ** 31,
+  // 96 MiB, on top of 32 for each stored byte: a column of a million equal values is a hundred bytes, and so is a column of billions.
+  rowGroupBytes: 96 << 20,
 };
 
 /**

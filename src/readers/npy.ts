@@ -9,8 +9,8 @@ import type { Format, Limits } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import { groupArrays, placeArray } from "./npy-names.ts";
 import { isNpy, itemBytes, npyHeaderSize, parseNpyHeader, type NpyHeader } from "./npy-header.ts";
-import { RecordBlock, axesOf } from "./row-layout.ts";
-import { openRows, type RowColumn } from "./rows.ts";
+import { RecordBlock, axesOf, type RowColumn } from "./row-layout.ts";
+import { openRows } from "./rows.ts";
 import { MemorySource } from "./source-memory.ts";
 import type { SeekableSource } from "./source.ts";
 

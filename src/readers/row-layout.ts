@@ -1,6 +1,23 @@
-// Rows that lie interleaved with others: where in each record a column's bytes are, and how they are gathered.
+// Where the rows of a column lie; and of rows that lie interleaved with others, how they are gathered.
 
+import type { ArrayElement } from "./element.ts";
 import type { SeekableSource } from "./source.ts";
+
+/** One feature of all samples: `count` rows of `shape`, row-major, one after another. */
+export interface RowColumn {
+  readonly name: string;
+  readonly element: ArrayElement;
+  /** Of one row. */
+  readonly shape: readonly number[];
+  readonly count: number;
+  /** Where the bytes come from, and where in it the first row begins. */
+  readonly source: SeekableSource;
+  readonly start: number;
+  /** Whether the file has the rows like this too, so that positions in `source` belong into messages. */
+  readonly stored: boolean;
+  /** Where each row lies in a record that it shares with other columns; without it rows lie one after another. */
+  readonly layout?: RowLayout;
+}
 
 /** One axis over parts of a record: how many, and the bytes from one to the next. */
 export interface StridedAxis {

@@ -4,10 +4,11 @@
 import { KdataError, type Position } from "../core/errors.ts";
 import { defaultKey, emptyFeatures, type Feature, type Sample } from "../core/sample.ts";
 import { elementCount } from "../core/tensor.ts";
-import { featureOf, toNativeOrder, type ArrayElement, type ElementFail } from "./element.ts";
+import { featureOf, toNativeOrder, type ElementFail } from "./element.ts";
 import { faultOr } from "./fault.ts";
-import type { Fault, Limits, ShardReader } from "./format.ts";
-import { gatherRow, type RowLayout } from "./row-layout.ts";
+import type { ColumnReader, ColumnSpec, Fault, Limits, ShardReader } from "./format.ts";
+import { openRowColumns, type RowColumns } from "./row-columns.ts";
+import { gatherRow, type RowColumn, type RowLayout } from "./row-layout.ts";
 import type { SeekableSource } from "./source.ts";
 
 /** The column that holds keys instead of a feature. */
@@ -16,22 +17,6 @@ const KEY_COLUMN = "__key__";
 const BLOCK_BYTES = 1 << 18;
 /** Rows without bytes cannot be held to the size of a file; alone in a shard, no more than this many are believed. */
 const MAX_EMPTY_ROWS = 1 << 20;
-
-/** One feature of all samples: `count` rows of `shape`, row-major, one after another. */
-export interface RowColumn {
-  readonly name: string;
-  readonly element: ArrayElement;
-  /** Of one row. */
-  readonly shape: readonly number[];
-  readonly count: number;
-  /** Where the bytes come from, and where in it the first row begins. */
-  readonly source: SeekableSource;
-  readonly start: number;
-  /** Whether the file has the rows like this too, so that positions in `source` belong into messages. */
-  readonly stored: boolean;
-  /** Where each row lies in a record that it shares with other columns; without it rows lie one after another. */
-  readonly layout?: RowLayout;
-}
 
 /** Columns that are one shard. */
 export interface RowShard {
@@ -76,15 +61,18 @@ export function openRows(shard: RowShard, limits: Limits): ShardReader {
 class RowReader implements ShardReader {
   readonly source: string;
   readonly #count: number;
-  readonly #features: readonly ColumnReader[];
-  readonly #keys: ColumnReader | undefined;
+  readonly #columns: readonly RowColumn[];
+  readonly #opened: RowColumns[] = [];
+  readonly #features: readonly ColumnRowReader[];
+  readonly #keys: ColumnRowReader | undefined;
   readonly #keyStem: string;
   readonly #sources: readonly SeekableSource[];
 
   constructor({ format, name, columns, sources }: RowShard, count: number) {
     this.source = name;
     this.#count = count;
-    const readers = columns.map((column) => new ColumnReader(column, `Cannot read ${format}`));
+    this.#columns = columns.filter((column) => column.name !== KEY_COLUMN);
+    const readers = columns.map((column) => new ColumnRowReader(column, `Cannot read ${format}`));
     this.#features = readers.filter((reader) => reader.name !== KEY_COLUMN);
     this.#keys = readers.find((reader) => reader.name === KEY_COLUMN);
     this.#keyStem = defaultKey({ source: name, record: 0 }).slice(0, -1);
@@ -121,20 +109,36 @@ class RowReader implements ShardReader {
     return undefined;
   }
 
+  columns(columns: readonly ColumnSpec[]): ColumnReader | undefined {
+    const opened = openRowColumns(this.#columns, columns, {
+      source: this.source,
+      count: this.#count,
+      hasKeys: this.#keys !== undefined,
+      key: (record, isInOrder) => this.#key(record, isInOrder ? BLOCK_BYTES : 1),
+      read: (record) => this.read(record),
+    });
+    if (opened) this.#opened.push(opened);
+    return opened;
+  }
+
   close(): void {
+    for (const columns of this.#opened) columns.close();
     for (const source of this.#sources) source.close();
   }
 
   #sample(record: number, aheadBytes: number): Sample {
     const features = emptyFeatures();
     for (const column of this.#features) features[column.name] = column.read(record, aheadBytes);
-    const key = this.#keys ? (this.#keys.read(record, aheadBytes) as string) : `${this.#keyStem}${record}`;
-    return { key, origin: { source: this.source, record }, features };
+    return { key: this.#key(record, aheadBytes), origin: { source: this.source, record }, features };
+  }
+
+  #key(record: number, aheadBytes: number): string {
+    return this.#keys ? (this.#keys.read(record, aheadBytes) as string) : `${this.#keyStem}${record}`;
   }
 }
 
 /** Reads the rows of one column through a block of rows in native byte order. */
-class ColumnReader {
+class ColumnRowReader {
   readonly name: string;
   readonly #column: RowColumn;
   readonly #what: string;

@@ -5,7 +5,8 @@ import type { DType } from "../core/tensor.ts";
 import { tensorElement } from "./element.ts";
 import type { Format, Limits } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
-import { openRows, type RowColumn } from "./rows.ts";
+import type { RowColumn } from "./row-layout.ts";
+import { openRows } from "./rows.ts";
 import {
   SAFETENSORS_LENGTH_BYTES,
   parseSafetensorsHeader,

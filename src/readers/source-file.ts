@@ -2,6 +2,7 @@
 
 import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 import { KdataError } from "../core/errors.ts";
+import { countRead } from "./read-meter.ts";
 import type { SeekableSource } from "./source.ts";
 
 /** An open local file. Its size is the one it had when it was opened. */
@@ -46,6 +47,7 @@ export class FileSource implements SeekableSource {
   read(target: Uint8Array, position: number): number {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) throw new TypeError(`Cannot read ${this.name}: the source is closed`);
+    const began = performance.now();
     let filled = 0;
     while (filled < target.length) {
       const count = refusable(this.name, "read", () =>
@@ -54,6 +56,7 @@ export class FileSource implements SeekableSource {
       if (count === 0) break;
       filled += count;
     }
+    countRead(filled, performance.now() - began);
     return filled;
   }
 

@@ -5,11 +5,12 @@ import { KdataError, type ErrorCode } from "../core/errors.ts";
 import { defaultKey, emptyFeatures } from "../core/sample.ts";
 import { maskedCrc32c } from "./crc32c.ts";
 import { ExampleColumns } from "./example-columns.ts";
+import { ExampleRun } from "./example-run.ts";
 import { applySpecs } from "./example-spec.ts";
 import { ExampleDecoder, type DecodedExample } from "./example.ts";
 import { resolveFeatures, type WantedFeatures } from "./feature-spec.ts";
-import type { ColumnSpec, DecodeOptions, Format, Limits, MessageKind, ShardIndexForm } from "./format.ts";
-import { FramedColumns, type RowDecoder } from "./framed-columns.ts";
+import type { DecodeOptions, Format, Limits, MessageKind, ShardIndexForm } from "./format.ts";
+import { FramedColumns, type RowDecoder, type RunDecoder } from "./framed-columns.ts";
 import {
   framesOf,
   openFramed,
@@ -80,7 +81,9 @@ function framing(source: string, limits: Limits, decoding: DecodeOptions): Frami
   return {
     ...framing,
     columns(columns, seekable, index) {
-      return new FramedColumns(columns, seekable, framing, rowDecoder(source, keyStem, columns, wanted), index);
+      const messages = new ExampleColumns(columns, wanted);
+      const runs = new ExampleRun(messages, seekable, keyStem, limits.recordBytes);
+      return new FramedColumns(columns, seekable, framing, rowDecoder(source, keyStem, messages, runs), index);
     },
   };
 }
@@ -174,14 +177,9 @@ function decoder(
   };
 }
 
-function rowDecoder(
-  source: string,
-  keyStem: string,
-  columns: readonly ColumnSpec[],
-  wanted: WantedFeatures | undefined,
-): RowDecoder<Frame> {
-  const messages = new ExampleColumns(columns, wanted);
+function rowDecoder(source: string, keyStem: string, messages: ExampleColumns, runs: RunDecoder): RowDecoder<Frame> {
   return {
+    runs,
     into(rows) {
       messages.into(rows);
     },

@@ -9,6 +9,7 @@ const DEFAULT_BACKEND = "onnx";
 const factories: ReadonlyMap<string, () => Promise<BackendFactory>> = new Map([
   ["onnx", async () => (await import("./backends/onnx.ts")).createOnnx],
   ["tfjs", async () => (await import("./backends/tfjs.ts")).createTfjs],
+  ["jax", async () => (await import("./backends/jax.ts")).createJax],
   ["reference", async () => (await import("./backends/reference.ts")).createReference],
 ]);
 

@@ -46,6 +46,14 @@ export function buildRowsTransform(description: TransformDescription): RowsTrans
       };
     }
     case "decodeRaw":
+    case "centerCrop":
+    case "colorJitter":
+    case "decodeImage":
+    case "layout":
+    case "randomCrop":
+    case "randomFlip":
+    case "randomResizedCrop":
+    case "resize":
       return undefined;
   }
 }

@@ -7,6 +7,7 @@ import type { WritableFormat } from "./format.ts";
 import { writableJsonl } from "./jsonl.ts";
 import { writableNpy } from "./npy.ts";
 import { writableNpz } from "./npz.ts";
+import { writableParquet } from "./parquet.ts";
 import { writableSafetensors } from "./safetensors.ts";
 import { writableTfrecord } from "./tfrecord.ts";
 import { writableWebdataset } from "./webdataset.ts";
@@ -21,6 +22,7 @@ export const writableFormats: readonly WritableFormat[] = [
   writableJsonl,
   writableCsv,
   writableTsv,
+  writableParquet,
 ];
 
 /**

@@ -6,6 +6,7 @@ export { writableFormatByName, writableFormats } from "./formats.ts";
 export { writableJsonl } from "./jsonl.ts";
 export { writableNpy } from "./npy.ts";
 export { writableNpz } from "./npz.ts";
+export { writableParquet } from "./parquet.ts";
 export { writableSafetensors } from "./safetensors.ts";
 export { ShardedWriter, type Splitting } from "./sharded.ts";
 export type { ByteSink } from "./sink.ts";

@@ -1,5 +1,7 @@
 // Which bytes of a file nothing in the file can vouch for. The conformance suite holds all others to "the same or an error".
 
+import { parquetHeader } from "hyparquet/src/column.js";
+import { parquetMetadata } from "hyparquet/src/metadata.js";
 import type { Format } from "../../src/readers/format.ts";
 
 /** `protected`: by a checksum or by what must be consistent; `unprotected`: another value is another valid file. */
@@ -22,6 +24,7 @@ const roles: Record<string, (bytes: Uint8Array) => (byte: number) => ByteRole> =
   jsonl: jsonlRole,
   csv: (bytes) => delimitedRole(bytes, ","),
   tsv: (bytes) => delimitedRole(bytes, "\t"),
+  parquet: parquetRole,
 };
 
 /** The elements, whether they are little-endian (<) or big-endian (>), which differ in one bit, and the names of fields. */
@@ -94,4 +97,24 @@ function delimitedRole(bytes: Uint8Array, delimiter: string): (byte: number) => 
     if (character === '"' || (!isQuoted && (character === "\n" || character === delimiter))) isProtected.add(byte);
   }
   return (byte) => (isProtected.has(byte) ? "protected" : "unprotected");
+}
+
+/** The pages that have a checksum, and the magic. Footer, page headers and other pages have none. */
+function parquetRole(bytes: Uint8Array): (byte: number) => ByteRole {
+  const isProtected = new Uint8Array(bytes.length);
+  isProtected.fill(1, 0, 4);
+  isProtected.fill(1, bytes.length - 8);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (const { columns } of parquetMetadata(bytes, { geoparquet: false }).row_groups) {
+    for (const { meta_data: column } of columns) {
+      const start = column!.dictionary_page_offset ?? column!.data_page_offset;
+      const end = Number(start + column!.total_compressed_size);
+      for (const reader = { view, offset: Number(start) }; reader.offset < end;) {
+        const { crc, compressed_page_size } = parquetHeader(reader);
+        if (crc !== undefined) isProtected.fill(1, reader.offset, reader.offset + compressed_page_size);
+        reader.offset += compressed_page_size;
+      }
+    }
+  }
+  return (byte) => (isProtected[byte] === 1 ? "protected" : "unprotected");
 }

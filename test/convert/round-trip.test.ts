@@ -41,6 +41,7 @@ const refusals: Readonly<Record<string, RegExp>> = {
   csv: delimitedRefusals,
   tsv: delimitedRefusals,
   jsonl: /a reserved name|JSON text cannot hold/,
+  parquet: /a reserved name|half a surrogate pair|JSON text cannot hold|, but .* in sample/,
 };
 
 /** Why a format whose samples are rows of arrays may refuse one. */

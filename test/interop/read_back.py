@@ -1,4 +1,4 @@
-"""Reads what kdata wrote with TensorFlow, webdataset, tarfile, numpy and safetensors, and prints what they see as JSON.
+"""Reads what kdata wrote with TensorFlow, webdataset, tarfile, numpy, safetensors and pyarrow, and prints what they see as JSON.
 
 usage: read_back.py MNIST_IMAGES MNIST_LABELS DIRECTORY
 """
@@ -10,6 +10,7 @@ import warnings
 import zipfile
 
 import numpy as np
+import pyarrow.parquet as pq
 import safetensors
 import safetensors.numpy
 import tensorflow as tf
@@ -93,9 +94,33 @@ def tensors_and_metadata(path):
         return file.metadata(), {name: describe_array(file.get_tensor(name)) for name in file.keys()}
 
 
+def parquet(path):
+    """The types and the values of a file, whose page checksums hold."""
+    table = pq.read_table(path, page_checksum_verification=True)
+    rows = [{name: plain(value) for name, value in row.items()} for row in table.to_pylist()]
+    return [{field.name: str(field.type) for field in table.schema}, rows]
+
+
+def plain(value):
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and value != value:
+        return "nan"
+    return str(value) if isinstance(value, int) and abs(value) > 2**53 else value
+
+
+def mnist_from_parquet(path):
+    table = pq.read_table(path, page_checksum_verification=True)
+    images = np.stack([np.frombuffer(value, np.uint8).reshape(28, 28) for value in table["image"].to_pylist()])
+    return images, table["label"].to_numpy()
+
+
 def main(images_path, labels_path, directory):
     images, labels = idx(images_path), idx(labels_path)
     tf_images, tf_labels = mnist_from_tfrecord(f"{directory}/t10k.tfrecord")
+    pq_images, pq_labels = mnist_from_parquet(f"{directory}/t10k.parquet")
     wds_images, wds_labels, wds_keys = mnist_from_webdataset(f"{directory}/t10k.tar")
     np_images = np.load(f"{directory}/t10k.image.npy", allow_pickle=False)
     np_labels = np.load(f"{directory}/t10k.label.npy", allow_pickle=False)
@@ -120,6 +145,8 @@ def main(images_path, labels_path, directory):
         "tensors": tensors_and_metadata(f"{directory}/rows.safetensors"),
         "members": {name: describe_array(array) for name, array in npz_arrays(f"{directory}/rows.npz").items()},
         "examples": examples(f"{directory}/exotic.tfrecord"),
+        "parquet": bool(np.array_equal(pq_images, images) and np.array_equal(pq_labels, labels)),
+        "table": parquet(f"{directory}/exotic.parquet"),
         "samples": webdataset_samples(f"{directory}/exotic.tar"),
         "arrays": {
             name: describe_array(np.load(f"{directory}/rows.{name}.npy", allow_pickle=False))

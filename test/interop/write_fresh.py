@@ -1,4 +1,4 @@
-"""Writes new data with TensorFlow, webdataset, numpy and safetensors, from a seed, and prints what was written as JSON.
+"""Writes new data with TensorFlow, webdataset, numpy, safetensors and pyarrow, from a seed, and prints what was written as JSON.
 
 usage: write_fresh.py DIRECTORY SEED
 """
@@ -7,6 +7,8 @@ import json
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import safetensors.numpy
 import tensorflow as tf
 import webdataset as wds
@@ -84,12 +86,31 @@ def write_npy(directory, rng):
     return {**numbers, "text": arrays["text"].tolist()}
 
 
+def write_parquet(path, rng):
+    lists = [rng.integers(-(2**63), 2**63 - 1, int(n), np.int64) for n in rng.integers(0, 9, RECORDS)]
+    floats = rng.standard_normal(RECORDS).astype("<f4")
+    blobs = [None if n % 5 == 0 else rng.bytes(int(n)) for n in rng.integers(0, 300, RECORDS)]
+    texts = [f"row {row % 7}" for row in range(RECORDS)]
+    table = pa.table({"ints": lists, "float": floats, "blob": pa.array(blobs, pa.binary()), "text": texts})
+    pq.write_table(table, path, row_group_size=17)
+    return [
+        {
+            "ints": [str(value) for value in lists[row]],
+            "float": floats[row].tobytes().hex(),
+            "blob": None if blobs[row] is None else blobs[row].hex(),
+            "text": texts[row],
+        }
+        for row in range(RECORDS)
+    ]
+
+
 def main(directory, seed):
     rng = np.random.default_rng(int(seed))
     written = {
         "tfrecord": write_tfrecord(f"{directory}/fresh.tfrecord", rng),
         "webdataset": write_webdataset(f"{directory}/fresh.tar", rng),
         "npy": write_npy(directory, rng),
+        "parquet": write_parquet(f"{directory}/fresh.parquet", rng),
     }
     json.dump(written, sys.stdout)
 

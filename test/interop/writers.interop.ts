@@ -1,4 +1,4 @@
-// What kdata writes is read by TensorFlow, webdataset, tarfile, GNU tar, numpy and safetensors, and what they write afresh by kdata.
+// What kdata writes is read by TensorFlow, webdataset, tarfile, GNU tar, numpy, safetensors and pyarrow, and what they write afresh by kdata.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -33,12 +33,16 @@ interface Seen {
 describe("the reference tools read what kdata writes", () => {
   let seen: Seen;
   beforeAll(async () => {
-    for (const to of ["tfrecord", "webdataset", "npy", "npz", "safetensors"])
+    for (const to of ["tfrecord", "webdataset", "npy", "npz", "safetensors", "parquet"])
       await convert(join(mnist, "t10k-*"), { to, output: directory });
     write("tfrecord", "exotic", [exotic, sampleOf("exotic/1", { label: tensor("uint8", [], Uint8Array.of(7)) })]);
     write("webdataset", "exotic", [exoticMembers]);
     for (const format of ["npy", "npz", "safetensors"]) write(format, "rows", rows);
     write("safetensors", "plain", plainRows);
+    write("parquet", "exotic", [
+      exotic,
+      sampleOf("exotic/1", { "a.b": tensor("uint8", [], Uint8Array.of(7)), meta: { json: { a: [1, null] } } }),
+    ]);
     seen = JSON.parse(
       execFileSync(
         python,
@@ -89,6 +93,41 @@ describe("the reference tools read what kdata writes", () => {
       parts: { bytes: ["01", "", "0203"] },
     });
     expect(second).toEqual({ __schema__: { bytes: [hex('{"label":["uint8",[]]}')] }, label: { int64: ["7"] } });
+  });
+
+  it("pyarrow reads the MNIST table and verifies its checksums", () => {
+    expect(seen["parquet"]).toBe(true);
+  });
+
+  it("pyarrow sees each kind of feature as its own type", () => {
+    const lists = { extreme: "int64", floats: "float", grid: "int32", half: "halffloat", parts: "binary" };
+    const types = Object.entries(lists).map(([name, type]) => [name, `list<element: ${type} not null>`]);
+    const none = Object.fromEntries([...Object.keys(lists), "__key__", "caption", "jpeg"].map((name) => [name, null]));
+    expect(seen["table"]).toEqual([
+      {
+        ...(Object.fromEntries(types) as Record<string, string>),
+        __key__: "string",
+        "a.b": "uint8",
+        caption: "string",
+        jpeg: "binary",
+        meta: expect.stringMatching(/string|json/) as unknown,
+      },
+      [
+        {
+          __key__: "some key",
+          "a.b": null,
+          caption: "two wörds",
+          extreme: ["-9223372036854775808", "9223372036854775807"],
+          floats: ["nan", -0, expect.closeTo(0) as unknown],
+          grid: [1, 2, 3, -4],
+          half: [1, -2],
+          jpeg: "ffd8ff",
+          meta: null,
+          parts: ["01", "", "0203"],
+        },
+        { ...none, "a.b": 7, meta: '{"a":[1,null]}' },
+      ],
+    ]);
   });
 
   it("webdataset decodes each kind of feature by its extension", () => {
@@ -156,6 +195,7 @@ describe("kdata reads what the reference tools write", () => {
       readonly fortran: string[];
       readonly text: string[];
     };
+    readonly parquet: readonly { ints: string[]; float: string; blob: string | null; text: string }[];
   };
   beforeAll(() => {
     const printed = execFileSync(python, [here("write_fresh.py"), directory, String(seed)], {
@@ -179,6 +219,20 @@ describe("kdata reads what the reference tools write", () => {
       );
     });
     expect(await samplesOf([join(directory, "fresh.tfrecord")])).toEqual(expected);
+  });
+
+  it("tables of pyarrow", async () => {
+    const expected = fresh.parquet.map(({ ints, float, blob, text }, record) => {
+      return plain(
+        sampleOf(`fresh/${record}`, {
+          ints: tensor("int64", [ints.length], BigInt64Array.from(ints.map(BigInt))),
+          float: tensor("float32", [], floatsOf(float)),
+          ...(blob !== null && { blob: bytesOfHex(blob) }),
+          text,
+        }),
+      );
+    });
+    expect(await samplesOf([join(directory, "fresh.parquet")])).toEqual(expected);
   });
 
   it("archives of webdataset", async () => {

@@ -64,7 +64,7 @@ test("in a mixture what a record draws depends on the epoch of its source, not o
   const mixture = { sources, schedule, epochLength: 40, anchor };
   const pipeline = pipelineOf({ dataset, transforms: [], shuffle: false, seed: 1, mixture });
   const sample = { key: "k", origin: { source: "a", record: 3 }, features: {} };
-  const drawn = (epoch: number, visit: number): unknown => pipeline(sample, epoch, visit).features["drawn"];
+  const drawn = (epoch: number, visit: number): unknown => pipeline(sample, epoch, visit)!.features["drawn"];
   expect(pipeline(sample, 0, 2)).toBe(sample); // the other source has no transforms
   expect(drawn(0, 7)).toBe(drawn(5, 7));
   expect(drawn(0, RECORDS + 7)).not.toBe(drawn(0, 7)); // the record comes a second time

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { defaultKey, type Features } from "../../src/core/sample.ts";
 import { tensor } from "../../src/core/tensor.ts";
 import { BatchMaker } from "../../src/loaders/batch-maker.ts";
@@ -58,7 +58,7 @@ function bySamples(
   const reader = new RecordReader(from);
   const pipeline = chainTransforms(transforms.map(buildTransform), 7);
   const stack = startStack(records.length, (byteLength) => new ArrayBuffer(byteLength));
-  for (const record of records) stack.add(pipeline(reader.read(record), 0, record));
+  for (const record of records) stack.add(pipeline(reader.read(record), 0, record)!);
   reader.close();
   return stack.finish();
 }
@@ -147,6 +147,31 @@ test("a damaged record is the same error with and without columns", async () => 
   expect(() => maker.make(job, (byteLength) => new ArrayBuffer(byteLength))).toThrow(
     /the data checksum does not match [(].*damaged[.]tfrecord, record 3/,
   );
+  maker.close();
+});
+
+test("a bad record is left out of its batch, and the ones after it are made of columns all the same", async () => {
+  write("skipped", 12, featuresOf);
+  const path = join(folder, "skipped.tfrecord");
+  const skipped = await describeDataset(path, {});
+  const content = readFileSync(path);
+  const recordBytes = content.length / 12;
+  content[Math.floor(recordBytes * 2.5)]! ^= 1;
+  writeFileSync(path, content);
+  const recipe = { dataset: skipped, transforms: [], shuffle: false, seed: 7, makers: 1, skipsBad: true };
+  const maker = new BatchMaker(recipe);
+  const make = (start: number) =>
+    maker.make(
+      { epoch: 0, step: start / 4, start, size: 4, globalStart: start, padded: 0 },
+      (byteLength) => new ArrayBuffer(byteLength),
+    );
+  const first = make(0);
+  expect(describeBatch(first)).toEqual(describeBatch(bySamples(skipped, [], [0, 1, 3])));
+  expect(first.account).toMatchObject({ read: 4, filtered: 0, failures: [{ position: 2, record: 2, key: undefined }] });
+  const read = vi.spyOn(RecordReader.prototype, "read");
+  expect(describeBatch(make(8))).toEqual(describeBatch(bySamples(skipped, [], [8, 9, 10, 11])));
+  expect(read.mock.calls.length).toBe(4); // those of the comparison: the maker itself has read none by itself
+  read.mockRestore();
   maker.close();
 });
 

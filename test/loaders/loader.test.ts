@@ -339,6 +339,24 @@ describe.each([0, 2])("with %d workers", (workers) => {
     }
   });
 
+  test.runIf(isLinux)(
+    "a consumer that throws, and a loader that is closed twice at once, leave nothing behind",
+    async () => {
+      const threads = threadCount();
+      const train = await open({ workers });
+      const read = async () => {
+        for await (const { step } of train) if (step === 1) throw new RangeError("the step failed");
+      };
+      await expect(read()).rejects.toThrow("the step failed");
+      expect(openFiles(join(folder, "whole"))).toEqual([]);
+      expect(threadCount()).toBeLessThanOrEqual(threads);
+      await train[Symbol.asyncIterator]().next();
+      await Promise.all([train.close(), train.close()]);
+      expect(openFiles(join(folder, "whole"))).toEqual([]);
+      expect(threadCount()).toBeLessThanOrEqual(threads);
+    },
+  );
+
   test("close() ends an iteration that is running, and the loader for good", async () => {
     const train = await open({ workers });
     const iterator = train[Symbol.asyncIterator]();
@@ -366,13 +384,23 @@ describe.each([0, 2])("with %d workers", (workers) => {
     await expect(open({ workers, signal: controller.signal })).rejects.toMatchObject({ code: "aborted" });
   });
 
-  test("stats() counts batches, samples and time", async () => {
-    const train = await open({ workers, remainder: "pad" });
-    expect(train.stats()).toMatchObject({ batches: 0, samples: 0 });
+  test("stats() counts batches, samples, bytes and the time of every stage", async () => {
+    const transforms = [normalize("x", { mean: 1 }), cast("y", "int32")];
+    const train = await open({ workers, remainder: "pad", transforms });
+    expect(train.stats()).toMatchObject({ batches: 0, samples: 0, firstBatchMs: undefined, busy: 0, workers });
     await collect(train);
-    const { batches, samples, readMs, transformMs, collateMs, waitMs } = train.stats();
-    expect([batches, samples]).toEqual([10, RECORDS]);
-    for (const time of [readMs, transformMs, collateMs, waitMs]) expect(time).toBeGreaterThan(0);
+    const { queue, ...stats } = train.stats();
+    expect(stats).toMatchObject({ batches: 10, samples: RECORDS, bytesDelivered: 40 * (12 + 4 + 1) });
+    const { readMs, decodeMs, transformMs, collateMs, waitMs, firstBatchMs, busy, bytesRead } = stats;
+    for (const number of [readMs, decodeMs, transformMs, collateMs, waitMs, firstBatchMs, busy]) {
+      expect(number).toBeGreaterThan(0);
+    }
+    expect(busy).toBeLessThanOrEqual(1);
+    expect(bytesRead).toBeGreaterThanOrEqual(RECORDS * (12 + 8 + 1));
+    expect(stats.transforms.map(({ name }) => name)).toEqual(["normalize", "cast"]);
+    expect(stats.transforms.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(transformMs, 6);
+    expect(queue.now).toBe(0);
+    expect(queue.mean).toBeGreaterThanOrEqual(0);
   });
 
   test("columns of other kinds than tensors arrive as values", async () => {

@@ -12,10 +12,11 @@ export function writeNpy(path: string, descr: string, shape: readonly number[], 
 
 /**
  * Writes shards `a`, `b`, ... with so many rows each and returns the pattern that finds them. Over all shards, record `n` has
- * `x`, float32 [3]: n, n + 0.25, n + 0.5; `y`, int64: -n; `ok`, bool: true, except for the `broken` one, whose byte 2 is no bool.
+ * `x`, float32 [3]: n, n + 0.25, n + 0.5; `y`, int64: -n; `ok`, bool: true, except for the `broken` ones, whose byte 2 is no bool.
  */
-export function writeShards(folder: string, counts: readonly number[], broken?: number): string {
+export function writeShards(folder: string, counts: readonly number[], ...broken: readonly number[]): string {
   mkdirSync(folder, { recursive: true });
+  const isBroken = new Set(broken);
   let first = 0;
   for (const [shard, count] of counts.entries()) {
     const stem = join(folder, String.fromCharCode("a".charCodeAt(0) + shard));
@@ -31,7 +32,7 @@ export function writeShards(folder: string, counts: readonly number[], broken?: 
       `${stem}.ok.npy`,
       "|b1",
       [count],
-      Uint8Array.from(numbers, (n) => (n === broken ? 2 : 1)),
+      Uint8Array.from(numbers, (n) => (isBroken.has(n) ? 2 : 1)),
     );
     first += count;
   }

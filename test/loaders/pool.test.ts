@@ -8,6 +8,8 @@ import type { MadeBatch } from "../../src/loaders/batch-producer.ts";
 import { describeDataset } from "../../src/loaders/dataset.ts";
 import { findWorkerEntry } from "../../src/loaders/entry.ts";
 import { WorkerPool } from "../../src/loaders/pool.ts";
+import { fixedDepth } from "../../src/loaders/prefetch-depth.ts";
+import { normalize } from "../../src/transforms/index.ts";
 import { openFiles } from "./epochs.ts";
 import { writeShards } from "./npy-shards.ts";
 
@@ -25,13 +27,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function start(entry: URL, workers = 2, prefetch = 4): Promise<WorkerPool> {
+async function start(entry: URL, workers = 2, prefetch = 4, timeoutMs = 300_000): Promise<WorkerPool> {
   const dataset = await describeDataset(writeShards(folder, [BATCH * STEPS]), {});
   return new WorkerPool({
     entry,
-    start: { dataset, transforms: [], shuffle: false, seed: 0, makers: workers },
+    // A scalar is normalized sample by sample only: of a batch of columns nobody knows which record was begun last.
+    recipe: { dataset, transforms: [normalize("y", { mean: 1 })], shuffle: false, seed: 0, makers: workers },
     workers,
-    prefetch,
+    depth: fixedDepth(prefetch),
+    timeoutMs,
   });
 }
 
@@ -91,7 +95,8 @@ test("a batch that two workers die over is a `worker` error at its place, and th
   for (let step = 0; step < 3; step++) (await pool.next())?.release();
   await expect(pool.next()).rejects.toMatchObject({
     code: "worker",
-    message: "Cannot make batch 3 of epoch 0: 2 workers died over it",
+    reason: "Cannot make batch 3 of epoch 0: 2 workers died over it",
+    at: { record: 15 }, // begun last: it died over the whole batch
     cause: "exit code 3",
   });
   expect(await drain(pool)).toEqual(ALL.slice(16));
@@ -103,6 +108,72 @@ test("a worker that cannot even start is a `worker` error with the cause, not an
   pool = await start(pathToFileURL(entry), 1);
   pool.begin(jobs());
   await expect(pool.next()).rejects.toMatchObject({ code: "worker", cause: new RangeError("no start") });
+});
+
+/**
+ * Makes an entry whose thread waits inside a batch that holds the record, forever or until the gate is opened, so many times over
+ * all threads.
+ */
+function waitingEntry(key: string, times: number): { entry: URL; gate: () => void; waits: () => number } {
+  const waits = join(folder, "waits");
+  const opened = join(folder, "opened");
+  writeFileSync(waits, "");
+  const entry = join(folder, "waiting-worker.mjs");
+  writeFileSync(
+    entry,
+    `import { appendFileSync, existsSync, readFileSync } from "node:fs";
+    import { parentPort } from "node:worker_threads";
+    import ${JSON.stringify(findWorkerEntry())};
+    const post = parentPort.postMessage.bind(parentPort);
+    const cell = new Int32Array(new SharedArrayBuffer(4));
+    parentPort.postMessage = (answer) => {
+      const waits = ${JSON.stringify(waits)};
+      if (answer.keys.includes(${JSON.stringify(key)}) && readFileSync(waits).length < ${times}) {
+        appendFileSync(waits, "x");
+        while (!existsSync(${JSON.stringify(opened)})) Atomics.wait(cell, 0, 0, 5);
+      }
+      post(answer);
+    };`,
+  );
+  return {
+    entry: pathToFileURL(entry),
+    gate: () => {
+      writeFileSync(opened, "");
+    },
+    waits: () => readFileSync(waits).length,
+  };
+}
+
+test("a worker that hangs is replaced, and its batch is made again", async () => {
+  const { entry, waits } = waitingEntry("a/13", 1);
+  pool = await start(entry, 2, 4, 4000);
+  pool.begin(jobs());
+  expect(await drain(pool)).toEqual(ALL);
+  expect(waits()).toBe(1);
+});
+
+test("a batch that two workers hang over is a `worker` error at its place, with the record", async () => {
+  const { entry } = waitingEntry("a/13", 99);
+  pool = await start(entry, 2, 4, 4000);
+  pool.begin(jobs());
+  for (let step = 0; step < 3; step++) (await pool.next())?.release();
+  await expect(pool.next()).rejects.toMatchObject({
+    code: "worker",
+    reason: "Cannot make batch 3 of epoch 0: 2 workers made no progress over it for 4000 ms",
+    at: { record: 15 },
+  });
+  expect(await drain(pool)).toEqual(ALL.slice(16));
+});
+
+test("a slow batch holds no other back: the idle worker makes all that fit before it", async () => {
+  const { entry, gate } = waitingEntry("a/0", 1);
+  pool = await start(entry, 2, 6);
+  pool.begin(jobs());
+  const first = pool.next();
+  while (pool.ready < 5) await new Promise((resolve) => setTimeout(resolve, 1));
+  gate();
+  expect((await first)?.job.step).toBe(0);
+  expect(await drain(pool)).toEqual(ALL.slice(BATCH));
 });
 
 test("an epoch that is left is dropped, and its memory serves the next one", async () => {

@@ -11,7 +11,7 @@ import { loader, type StreamLoader, type StreamOptions, type StreamState } from 
 import { drawFromBuffer } from "../../src/loaders/shuffle-buffer.ts";
 import { deriveKey, RandomStream } from "../../src/core/random.ts";
 import { streamSource } from "../../src/readers/index.ts";
-import { cast } from "../../src/transforms/index.ts";
+import { cast, reshape, select } from "../../src/transforms/index.ts";
 import { collect, digest, keysOf, openFiles } from "./epochs.ts";
 import { writeShards } from "./npy-shards.ts";
 
@@ -53,6 +53,11 @@ async function* numbers(count: number): AsyncGenerator<Sample> {
 /** An iterable that begins again. */
 function again(count: number): AsyncIterable<Sample> {
   return { [Symbol.asyncIterator]: () => numbers(count) };
+}
+
+/** The number of a line by its key. */
+function numberOf(key: string): number {
+  return Number(key.split("/")[1]);
 }
 
 /** The keys of all ranks in the order of the global batches. */
@@ -175,6 +180,110 @@ describe("loader() with stream", () => {
       await expect(open(options)).rejects.toThrow(RangeError);
     }
     await expect(open({ shuffle: { blockSize: 3 } } as never)).rejects.toThrow(TypeError);
+  });
+
+  describe("with bad samples", () => {
+    const BAD = [0, 3, 8, 9, 10, 11, 17, 22];
+    const transforms = [select(["v"]), reshape("v", [2])];
+
+    /** Lines of two numbers each; the bad ones have three. */
+    function writeLines(name: string, count: number, bad: readonly number[]): string {
+      const path = join(folder, `${name}.jsonl`);
+      const line = (n: number) => JSON.stringify({ v: bad.includes(n) ? [n, n, n] : [n, n] });
+      writeFileSync(path, Array.from({ length: count }, (_, n) => `${line(n)}\n`).join(""));
+      return path;
+    }
+
+    test("leaves them out as random access does, with the same ledger", async () => {
+      const path = writeLines("bad", 23, BAD);
+      for (const batchSize of [1, 3, 4, 7]) {
+        for (const remainder of ["drop", "pad", "short"] as const) {
+          const options = { batchSize, remainder, transforms, onError: "skip" } as const;
+          const [seeking, streaming] = [await loader(path, { ...options, workers: 0 }), await open(options, path)];
+          for (let epoch = 0; epoch < 2; epoch++) {
+            expect(digest(await collect(streaming))).toBe(digest(await collect(seeking)));
+            expect(streaming.ledger()).toEqual(seeking.ledger());
+          }
+          const { batches, samples, bytesDelivered } = seeking.stats();
+          expect(streaming.stats()).toMatchObject({ batches, samples, bytesDelivered });
+          await seeking.close();
+        }
+      }
+    });
+
+    test("throws the first one, or what is one too many; a rate is refused: of what, is not known", async () => {
+      const path = writeLines("bad", 23, BAD);
+      await expect(collect(await open({ transforms }, path))).rejects.toMatchObject({
+        code: "shape",
+        at: { record: 0 },
+      });
+      const few = await open({ transforms, onError: "skip", maxFailures: 2 }, path);
+      await expect(collect(few)).rejects.toMatchObject({ code: "shape", at: { record: 8 } });
+      expect(keysOf(await collect(await open({ transforms, onError: "skip", maxFailures: 8 }, path))).length).toBe(15);
+      await expect(open({ onError: "skip", maxFailures: 0.5 })).rejects.toThrow(RangeError);
+      await expect(open({ maxFailures: 2 })).rejects.toMatchObject({ code: "usage" });
+    });
+
+    test("gives every rank every step: a padded sample where a rank has none, no step where none has", async () => {
+      // Two ranks of two: [0 1 | 2 3] [4 5 | 6 7] [8 9 | 10 11] [12].
+      const path = writeLines("ranks", 13, [2, 3, 8, 9, 10, 11]);
+      const start = writeLines("start", 13, [0, 2, 3, 8, 9, 10, 11]);
+      const deal = async (from: string) => {
+        const ranks: [number, string[], number][][] = [];
+        for (const rank of [0, 1]) {
+          const train = await open({ batchSize: 2, rank, worldSize: 2, transforms, onError: "skip" }, from);
+          ranks.push(
+            (await collect(train)).map(({ step, keys, padded }) => [step, keys.map(numberOf), padded] as never),
+          );
+        }
+        return ranks;
+      };
+      expect(await deal(path)).toEqual([
+        [
+          [0, [0, 1], 0],
+          [1, [4, 5], 0],
+          [2, [0], 1],
+          [3, [12], 0],
+        ],
+        [
+          [0, [0], 1],
+          [1, [6, 7], 0],
+          [2, [0], 1],
+          [3, [0], 1],
+        ],
+      ]);
+      expect(await deal(start)).toEqual([
+        [
+          [0, [1], 0],
+          [1, [4, 5], 0],
+          [3, [12], 0],
+        ],
+        [
+          [0, [1], 1],
+          [1, [6, 7], 0],
+          [3, [12], 1],
+        ],
+      ]);
+    });
+
+    test("ends with what cannot be read: nothing behind it can be found", async () => {
+      const path = join(folder, "damaged.jsonl");
+      writeFileSync(path, '{"v": [1, 2]}\n{"v": [1,\n{"v": [3, 4]}\n');
+      const train = await open({ transforms, onError: "skip", batchSize: 1 }, path);
+      await expect(collect(train)).rejects.toMatchObject({ code: "format", at: { record: 1 } });
+      expect(train.ledger()).toMatchObject({ read: 1, delivered: 1 });
+    });
+
+    test("goes on from a state in a rest that has no good sample, without the next epoch", async () => {
+      const path = writeLines("rest", 8, [4, 5, 6, 7]);
+      const options = { batchSize: 4, transforms, onError: "skip" } as const;
+      const train = await open(options, path);
+      await collect(train, 1);
+      const resumed = await open({ ...options, state: train.state() }, path);
+      expect(await collect(resumed)).toEqual([]);
+      expect(resumed.ledger()).toMatchObject({ epoch: 0, read: 4, skipped: { count: 4 } });
+      expect((await collect(resumed)).map(({ epoch }) => epoch)).toEqual([1]);
+    });
   });
 
   test("leaves no file open after break, close, the abort signal and an error", async () => {

@@ -23,6 +23,14 @@ test("crc32c() of any part and alignment is what a bit at a time gives", () => {
   }
 });
 
+test.each([511, 512, 1023, 1024, 1151, 8191, 8192, 8200, 10_000, 65_535, 65_536, 65_537, 140_001])(
+  "crc32c() of %i bytes is what a bit at a time gives",
+  (length) => {
+    const bytes = Uint8Array.from({ length: length + 3 }, (_, i) => Math.imul(i, 2654435761) >>> 13);
+    expect(crc32c(viewOf(bytes), 3)).toBe(bitwiseCrc32c(bytes.subarray(3)));
+  },
+);
+
 test("maskedCrc32c() gives what TensorFlow writes around an empty record", () => {
   // TFRecordWriter("e").write(b"") writes 0000000000000000 29039807 d8ea82a2.
   expect(maskedCrc32c(viewOf(new Uint8Array(8)))).toBe(0x07980329);

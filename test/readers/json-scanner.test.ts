@@ -72,6 +72,19 @@ test("text that JSON.parse refuses is refused, and no other", () => {
   );
 });
 
+test("names are what they are in each object, whatever the names were in the one before", () => {
+  const names = fc.constantFrom("a", "ab", "abc", "b", "", 'q"', "s\\", "é", "__proto__x");
+  const object = fc.dictionary(names, fc.oneof(fc.constant(1), fc.dictionary(names, fc.constant(true))), {
+    noNullPrototype: true,
+  });
+  fc.assert(
+    fc.property(fc.array(object, { minLength: 2, maxLength: 4 }), (objects) => {
+      for (const each of objects) expect(parse(JSON.stringify(each))).toEqual(each);
+      expect(parse(JSON.stringify(objects))).toEqual(objects);
+    }),
+  );
+});
+
 test("names that come twice are refused at any depth, and __proto__ is a name like any other", () => {
   expect(errorOf(() => parse('{"a":{"b":1,"b":2}}')).reason).toContain("comes twice");
   expect(errorOf(() => parse('{"__proto__":1,"__proto__":2}')).reason).toContain("comes twice");

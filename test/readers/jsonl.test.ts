@@ -2,7 +2,8 @@
 
 import { expect, test } from "vitest";
 import { jsonl } from "../../src/readers/jsonl.ts";
-import { errorOf, openBytes, readBackwards, readInOrder, readStream } from "./shards.ts";
+import { describeSample } from "./expected.ts";
+import { countingSource, errorOf, openBytes, readBackwards, readInOrder, readStream } from "./shards.ts";
 
 function refusal(text: string | Uint8Array): readonly unknown[] {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
@@ -78,4 +79,17 @@ test("only objects are detected", () => {
   const isJsonl = (text: string) => jsonl.detect(Buffer.from(text));
   expect(['{"a":1}\n', "{}", '{"a', '{"a":12345678901234567890}\n', '\ufeff{"a":1}\n'].every(isJsonl)).toBe(true);
   expect(["", "\n", "[1]\n", "{a:1}\n", '{"a":1}x\n', "{\n", "function () {}", '"a"\n'].some(isJsonl)).toBe(false);
+});
+
+test("lines of different lengths are the same by number, in any order, also in a file of many windows", () => {
+  const text = Array.from({ length: 400 }, (_, n) => `{"n":${n},"text":"${"x".repeat((n * 7) % 61)}"}\n`).join("");
+  const inOrder = readInOrder(jsonl, Buffer.from(text), "a.jsonl");
+  const reader = jsonl.open([countingSource("a.jsonl", Buffer.from(text))]); // one that is read in pieces
+  for (const stride of [1, 399, 7]) {
+    for (let i = 0; i < 400; i++) {
+      const record = (i * stride) % 400;
+      expect(describeSample(reader.read(record))).toEqual(inOrder[record]);
+    }
+  }
+  reader.close();
 });

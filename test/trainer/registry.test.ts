@@ -11,7 +11,7 @@ import { enginePackages } from "../../src/trainer/backends/tfjs-engines.ts";
 import { backendNames, openBackend, resolveBackendName } from "../../src/trainer/registry.ts";
 
 /** An empty folder in the place of a package hides one of that name in a folder further up. */
-const optionalPackages = ["onnxruntime-node", "@tensorflow/tfjs-core", ...enginePackages];
+const optionalPackages = ["onnxruntime-node", "@jax-js/jax", "@tensorflow/tfjs-core", ...enginePackages];
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -35,9 +35,9 @@ describe("openBackend()", () => {
   });
 
   test.each([
-    ["onx", "unknown backend 'onx' (known: onnx, tfjs, reference; did you mean onnx?)"],
-    ["torch", "unknown backend 'torch' (known: onnx, tfjs, reference)"],
-    ["constructor", "unknown backend 'constructor' (known: onnx, tfjs, reference)"],
+    ["onx", "unknown backend 'onx' (known: onnx, tfjs, jax, reference; did you mean onnx?)"],
+    ["torch", "unknown backend 'torch' (known: onnx, tfjs, jax, reference)"],
+    ["constructor", "unknown backend 'constructor' (known: onnx, tfjs, jax, reference)"],
   ])("refuses the name %s", async (name, message) => {
     await expect(openBackend(name)).rejects.toMatchObject({ code: "usage", message });
   });
@@ -77,6 +77,14 @@ describe("openBackend() where an optional package is missing", () => {
     expect(code).toBe("package");
     expect(message).toContain("no engine runs here (@tensorflow/tfjs-node-gpu: not installed; ");
     expect(message).toContain("@tensorflow/tfjs-backend-cpu: not installed)");
+  });
+
+  test("names jax-js", async () => {
+    expect(await openInChild("jax")).toEqual({
+      code: "package",
+      message: "Cannot use backend jax: the package @jax-js/jax is not installed",
+      hint: "npm install @jax-js/jax@0.1.25",
+    });
   });
 
   test("opens what needs no package", async () => {

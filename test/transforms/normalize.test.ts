@@ -51,7 +51,7 @@ describe("normalize()", () => {
       tensorOf("uint8", [3], [255, 0, 1]),
       tensorOf("int8", [1], [-128]),
     ]) {
-      const result = transform(sampleOf({ x }), random).features["x"] as Tensor;
+      const result = transform(sampleOf({ x }), random)!.features["x"] as Tensor;
       expect([...result.data]).toEqual(Array.from(x.data as Int8Array, (value) => value * 2));
     }
   });

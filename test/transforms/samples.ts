@@ -9,9 +9,9 @@ export function sampleOf(features: Record<string, Feature>): Sample {
   return { key: "a/5", origin: { source: "a.npy", record: 5 }, features: Object.assign(emptyFeatures(), features) };
 }
 
-/** Applies one transform to a sample. */
+/** Applies one transform to a sample that it does not filter out. */
 export function apply(description: TransformDescription, sample: Sample): Sample {
-  return buildTransform(description)(sample, () => new RandomStream(deriveKey(0)));
+  return buildTransform(description)(sample, () => new RandomStream(deriveKey(0)))!;
 }
 
 /** A tensor of given elements; 16-bit floats as their bits. */
