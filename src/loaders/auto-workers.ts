@@ -1,49 +1,32 @@
 // `workers: "auto"`: threads only where a sample is worth the hop.
 
 import { availableParallelism } from "node:os";
-import { isSampleError } from "../core/errors.ts";
 import { isBytesList, isTensor, type Feature, type Sample } from "../core/sample.ts";
-import { buildTransform, isCostly } from "../transforms/registry.ts";
-import { chainTransforms } from "../transforms/transform.ts";
+import { isCostly } from "../transforms/registry.ts";
 import type { BatchRecipe } from "./batch-maker.ts";
 import { recordCount } from "./dataset.ts";
-import { RecordReader } from "./record-reader.ts";
+import { firstSamples } from "./first-samples.ts";
 
 // A hop to a thread and back pays where a record costs more than about 2 µs. That is more than the reading and copying of so many
 // bytes takes; encoded images, audio and tensors of their size cost far more.
 const SMALL_SAMPLE_BYTES = 16 * 1024;
 
-// Where bad samples are left out, so many at the start may be bad before the number of cores is taken.
-const MAX_TRIED = 8;
-
 /**
- * Chooses the number of workers by the first record that is not left out: 0 where it is small both as stored and as transformed
- * and no transform takes long, otherwise the number of cores.
+ * Chooses the number of workers by the first record that is not left out, of each source of a mixture: 0 where it is small both as
+ * stored and as transformed and no transform takes long, otherwise the number of cores.
  *
  * @throws {KdataError} when the first record cannot be read or transformed, and bad ones are not left out.
  */
-export function chooseWorkers({ dataset, transforms, seed, skipsBad = false }: Omit<BatchRecipe, "makers">): number {
-  const hasCostly = transforms.some(isCostly);
-  const reader = new RecordReader(dataset);
-  const pipeline = chainTransforms(transforms.map(buildTransform), seed);
-  try {
-    const records = Math.min(MAX_TRIED, recordCount(dataset));
-    for (let record = 0; record < records; record++) {
-      try {
-        const stored = reader.read(record);
-        const storedBytes = byteLengthOf(stored);
-        const transformed = pipeline(stored, 0, record);
-        if (!transformed) continue;
-        const isSmall = Math.max(storedBytes, byteLengthOf(transformed)) <= SMALL_SAMPLE_BYTES;
-        return isSmall && !hasCostly ? 0 : availableParallelism();
-      } catch (error) {
-        if (!skipsBad || !isSampleError(error)) throw error;
-      }
-    }
-    return records === 0 ? 0 : availableParallelism();
-  } finally {
-    reader.close();
+export function chooseWorkers(recipe: Omit<BatchRecipe, "makers">): number {
+  if (recordCount(recipe.dataset) === 0) return 0;
+  const own = recipe.mixture?.sources.flatMap(({ transforms }) => transforms) ?? [];
+  const hasCostly = [...own, ...recipe.transforms].some(isCostly);
+  for (const first of firstSamples(recipe)) {
+    const isSmall =
+      first && Math.max(byteLengthOf(first.stored), byteLengthOf(first.transformed)) <= SMALL_SAMPLE_BYTES;
+    if (!isSmall || hasCostly) return availableParallelism();
   }
+  return 0;
 }
 
 function byteLengthOf({ features }: Sample): number {

@@ -2,24 +2,20 @@
 
 import { isSampleError, KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
-import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
-import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
+import type { Pipeline } from "../transforms/transform.ts";
 import { startAccount, type BatchAccount, type OpenAccount } from "./account.ts";
 import { startStack, type CollatedBatch } from "./collate.ts";
 import { ColumnMaker } from "./column-maker.ts";
-import { recordCount, type Dataset } from "./dataset.ts";
-import { epochOrder, type Order } from "./order.ts";
+import { recordCount } from "./dataset.ts";
+import { epochLength, orderOf, pipelineOf, transformNames, type EpochRecipe } from "./epoch.ts";
+import type { Order } from "./order.ts";
 import { packError } from "../core/packed-error.ts";
 import { RecordReader } from "./record-reader.ts";
 import { startTiming, type BatchTimings } from "./timings.ts";
 import type { Span } from "./topology.ts";
 
 /** What a batch maker works from. Plain data and shared memory, which can cross a thread. */
-export interface BatchRecipe {
-  readonly dataset: Dataset;
-  readonly transforms: readonly TransformDescription[];
-  readonly shuffle: boolean;
-  readonly seed: number;
+export interface BatchRecipe extends EpochRecipe {
   /** How many makers work side by side and share the files that a process may open. */
   readonly makers: number;
   /** Bad samples are left out and told of; otherwise the first one is the error of its batch. */
@@ -45,7 +41,11 @@ export interface CollatedJob<M extends ArrayBufferLike = ArrayBufferLike> extend
 /** Makes batches of a data set by number. */
 export class BatchMaker {
   readonly #recipe: BatchRecipe;
+  /** Records of the data set, and positions of an epoch. */
   readonly #records: number;
+  readonly #positions: number;
+  /** How many are timed. */
+  readonly #transforms: number;
   readonly #reader: RecordReader;
   readonly #pipeline: Pipeline;
   readonly #onRecord: (record: number) => void;
@@ -63,9 +63,11 @@ export class BatchMaker {
     this.#recipe = recipe;
     this.#onRecord = onRecord;
     this.#records = recordCount(recipe.dataset);
-    this.#pipeline = chainTransforms(recipe.transforms.map(buildTransform), recipe.seed);
+    this.#positions = epochLength(recipe);
+    this.#transforms = transformNames(recipe).length;
+    this.#pipeline = pipelineOf(recipe);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
-    this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
+    if (!recipe.mixture) this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
   }
 
   /**
@@ -89,9 +91,9 @@ export class BatchMaker {
     allocate: (byteLength: number) => M,
   ): CollatedJob<M> | undefined {
     if (!this.#columns) return undefined;
-    const timing = startTiming(this.#recipe.transforms.length);
+    const timing = startTiming(this.#transforms);
     const recordAt = this.#orderOf(epoch);
-    const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#records));
+    const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#positions));
     this.#onRecord(NaN);
     const made = this.#columns.make(records, allocate);
     if (!made) return undefined;
@@ -104,10 +106,10 @@ export class BatchMaker {
     const { epoch, start, size, padded } = job;
     const recordAt = this.#orderOf(epoch);
     const stack = startStack(size, allocate);
-    const timing = startTiming(this.#recipe.transforms.length);
+    const timing = startTiming(this.#transforms);
     const account = startAccount();
     for (let row = 0; row < size; row++) {
-      const position = (start + row) % this.#records;
+      const position = (start + row) % this.#positions;
       timing.beginSample(row);
       account.begin(row >= size - padded);
       const sample = this.#take(recordAt(position), position, epoch, account, timing.times);
@@ -122,14 +124,15 @@ export class BatchMaker {
     return { ...batch, account: done, timings: timing.ofSamples() };
   }
 
-  /** Reads and transforms one record. `undefined` where it is left out. */
+  /** Reads and transforms what an order gave: see {@link orderOf}. `undefined` where it is left out. */
   #take(
-    record: number,
+    visit: number,
     position: number,
     epoch: number,
     account: OpenAccount,
     times: Float64Array | undefined,
   ): Sample | undefined {
+    const record = visit % this.#records;
     let key: string | undefined;
     try {
       this.#onRecord(record);
@@ -137,7 +140,7 @@ export class BatchMaker {
       const read = this.#reader.read(record);
       key = read.key;
       if (times) times[0] = (times[0] ?? 0) + performance.now() - began;
-      const sample = this.#pipeline(read, epoch, record, times?.subarray(1));
+      const sample = this.#pipeline(read, epoch, visit, times?.subarray(1));
       account.took(sample !== undefined);
       return sample;
     } catch (error) {
@@ -150,8 +153,8 @@ export class BatchMaker {
   /** Finds the sample for a batch that would be empty: the next one of the epoch that is not left out, over its end to its start. */
   #nearest({ epoch, step, start, size }: BatchJob, account: OpenAccount): Sample {
     const recordAt = this.#orderOf(epoch);
-    for (let ahead = 0; ahead < this.#records; ahead++) {
-      const position = (start + size + ahead) % this.#records;
+    for (let ahead = 0; ahead < this.#positions; ahead++) {
+      const position = (start + size + ahead) % this.#positions;
       account.begin(true);
       const sample = this.#take(recordAt(position), position, epoch, account, undefined);
       if (sample) return sample;
@@ -160,10 +163,7 @@ export class BatchMaker {
   }
 
   #orderOf(epoch: number): Order {
-    if (this.#order?.epoch !== epoch) {
-      const { shuffle, seed } = this.#recipe;
-      this.#order = { epoch, recordAt: epochOrder({ records: this.#records, shuffle, seed, epoch }) };
-    }
+    if (this.#order?.epoch !== epoch) this.#order = { epoch, recordAt: orderOf(this.#recipe, epoch) };
     return this.#order.recordAt;
   }
 }

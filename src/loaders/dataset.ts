@@ -6,31 +6,41 @@ import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
 import { checkAborted } from "./aborted.ts";
 
-/** What workers need to read any record of a data set. Can cross a thread. */
-export interface Dataset {
+/** How the shards of a data set are read, from one of them on. */
+export interface DatasetPart {
+  readonly firstShard: number;
   /** The name of the format. */
   readonly format: string;
+  readonly limits: Partial<Limits>;
+  readonly decoding: DecodeOptions;
+}
+
+/** What workers need to read any record of a data set. Can cross a thread. */
+export interface Dataset {
+  /** One; in a mixture one for each source, in order. */
+  readonly parts: readonly DatasetPart[];
   readonly shards: readonly ShardFiles[];
   /** The number of the first record of each shard, and at the end the number of all records. */
   readonly starts: Float64Array<SharedArrayBuffer>;
   /** For each shard, where its records lie; `undefined` where that is found by arithmetic. */
   readonly indexes: readonly (RecordIndex | undefined)[];
-  readonly limits: Partial<Limits>;
-  readonly decoding: DecodeOptions;
 }
+
+/** Records that are found before the clock is read again: it costs as much as to find one. */
+const RECORDS_BETWEEN_LOOKS = 64;
 
 /** How a data set is found. */
 export interface DatasetOptions extends DecodeOptions {
   /** The format's name. Found by content if left out. */
   readonly format?: string;
   readonly limits?: Partial<Limits>;
-  /** Heard between shards. */
+  /** Heard between shards, and within one that is large. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Finds the shards and counts their records, by headers or by one scan that verifies the framing.
- * Between shards timers, signals and I/O get their turn.
+ * Timers, signals and I/O get their turn between shards, and within one that is large.
  *
  * @throws {KdataError} `input` when a file is missing, `usage` when there is no such format, and `aborted` when the signal says so,
  *   and what the scan finds, with the position.
@@ -53,13 +63,44 @@ export async function describeDataset(
     checkAborted(signal);
     const reader = openShard(format, shard, { ...decoding, limits });
     try {
+      let located = 0;
+      for (const steps = reader.locate?.(); steps?.next().done === false;) {
+        if (++located % RECORDS_BETWEEN_LOOKS > 0 || !turns.isOver()) continue;
+        await turns.yield();
+        checkAborted(signal);
+      }
       indexes.push(reader.index());
       starts[number + 1] = (starts[number] ?? 0) + reader.count();
     } finally {
       reader.close();
     }
   }
-  return { format: format.name, shards, starts, indexes, limits, decoding };
+  return { parts: [{ firstShard: 0, format: format.name, limits, decoding }], shards, starts, indexes };
+}
+
+/** Joins data sets, of whatever formats, into one that has the records of the first, then those of the next, and so on. */
+export function joinDatasets(datasets: readonly Dataset[]): Dataset {
+  const shards = datasets.flatMap((dataset) => dataset.shards);
+  const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
+  const parts: DatasetPart[] = [];
+  let [firstShard, firstRecord] = [0, 0];
+  for (const dataset of datasets) {
+    for (const part of dataset.parts) parts.push({ ...part, firstShard: firstShard + part.firstShard });
+    for (let shard = 0; shard < dataset.shards.length; shard++) {
+      starts[firstShard + shard] = firstRecord + (dataset.starts[shard] ?? 0);
+    }
+    firstShard += dataset.shards.length;
+    firstRecord += recordCount(dataset);
+  }
+  starts[shards.length] = firstRecord;
+  return { parts, shards, starts, indexes: datasets.flatMap((dataset) => dataset.indexes) };
+}
+
+/** Says how a shard is read. */
+export function partOf({ parts }: Dataset, shard: number): DatasetPart {
+  const part = parts.findLast(({ firstShard }) => firstShard <= shard);
+  if (!part) throw new RangeError(`Cannot read shard ${shard}: the data set has no parts`);
+  return part;
 }
 
 /** Counts the records of a data set. */

@@ -6,16 +6,22 @@ import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
-import { describeDataset, recordCount } from "./dataset.ts";
+import { describeDataset } from "./dataset.ts";
 import { deliverBatch } from "./delivered-batch.ts";
 import { findWorkerEntry } from "./entry.ts";
+import { epochLength, transformNames, type EpochRecipe } from "./epoch.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { InThreadProducer } from "./in-thread.ts";
 import { allowedFailures, LedgerBook, type EpochLedger, type OnError } from "./ledger.ts";
+import { mixtureState, resumeMixture } from "./mixture.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
 import { autoDepth, BATCHES_PER_WORKER, fixedDepth } from "./prefetch-depth.ts";
-import { checkState, fingerprint, type LoaderState } from "./state.ts";
+import { checkState, type LoaderIdentity, type LoaderState } from "./state.ts";
 import { StatsBook, type LoaderStats } from "./stats.ts";
+import { openStreamLoader, type StreamLoader } from "./stream-loader.ts";
+import type { StreamOptions } from "./stream-options.ts";
+import { isStreamInput, type StreamHandle, type StreamInput } from "./stream-samples.ts";
 import { countSamples, countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
 
 /** What decides who makes the batches. */
@@ -28,7 +34,7 @@ type ProducerOptions = Pick<ResolvedOptions, "maxPrefetchBytes" | "workerTimeout
 interface LoaderParts {
   readonly recipe: BatchRecipe;
   readonly topology: Topology;
-  readonly createProducer: () => BatchProducer;
+  readonly createProducer: (recipe: BatchRecipe) => BatchProducer;
   readonly signal: AbortSignal | undefined;
   /** 0: this thread makes the batches. */
   readonly workers?: number;
@@ -42,6 +48,10 @@ interface LoaderParts {
  * The spec is a path or a pattern with braces and wildcards, or several of them. Records are counted here, by the headers or by
  * one scan over framed shards; nothing else is read before the first batch is asked for.
  *
+ * What cannot seek (`-` for standard input, a stream source, any async iterable of samples), and files with `stream: true`, are
+ * read from front to back instead, with the weaker promises of a {@link StreamLoader}. Compressed files are inflated into memory, up to
+ * `limits.inflatedBytes`, unless `stream` is chosen.
+ *
  * @throws {KdataError} `input` when a file is missing, `usage` for an option or a name that is not known, `state` when the
  *   state is of another data set, seed or order, `aborted`, and what a scan finds, with the position.
  * @throws {RangeError} when an option's number is out of its range.
@@ -53,23 +63,39 @@ interface LoaderParts {
  * await rows.close();
  * assert.equal(new Set(keys).size, rows.sampleCount);
  */
-export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader> {
-  const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, onError, ...rest } =
-    resolveOptions(options);
+export async function loader(source: StreamInput, options: StreamOptions): Promise<StreamLoader>;
+export async function loader(
+  spec: string | readonly string[],
+  options: StreamOptions & { readonly stream: true },
+): Promise<StreamLoader>;
+export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader>;
+export async function loader(
+  spec: string | readonly string[] | StreamHandle,
+  options: LoaderOptions | StreamOptions,
+): Promise<Loader | StreamLoader> {
+  if (isStreamInput(spec) || "stream" in options) return openStreamLoader(spec, options as StreamOptions);
+  const resolved = resolveOptions(options as LoaderOptions);
+  const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);
-  const dataset = await describeDataset(spec, { ...rest, signal });
+  const dataset = await describeDataset(spec, { ...resolved, signal });
   checkAborted(signal);
-  const draft = { dataset, transforms, shuffle, seed, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
-  const workers = rest.workers === "auto" ? chooseWorkers(draft) : rest.workers;
+  return startLoader({ dataset, transforms, shuffle, seed }, resolved);
+}
+
+/** Makes the loader of what was opened. */
+export function startLoader(epochs: EpochRecipe, options: ResolvedOptions): Loader {
+  const { batchSize, remainder, rank, worldSize, signal, state, onError, maxFailures } = options;
+  const draft = { ...epochs, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
+  const workers = options.workers === "auto" ? chooseWorkers(draft) : options.workers;
   const recipe: BatchRecipe = { ...draft, makers: Math.max(1, workers) };
   const opened = new Loader({
     recipe,
-    topology: { records: recordCount(dataset), batchSize, rank, worldSize, remainder },
-    createProducer: () => createProducer(recipe, { ...rest, workers }),
+    topology: { records: epochLength(recipe), batchSize, rank, worldSize, remainder },
+    createProducer: (current) => createProducer(current, { ...options, workers }),
     signal,
     workers,
     onError,
-    maxFailures: rest.maxFailures,
+    maxFailures,
   });
   if (state) opened.load(state);
   return opened;
@@ -87,12 +113,14 @@ export async function loader(spec: string | readonly string[], options: LoaderOp
  * alive that waits for no batch.
  */
 export class Loader implements AsyncIterable<Batch> {
-  /** Records of the data set. */
+  /** Records of the data set; in a mixture samples of one epoch. */
   readonly sampleCount: number;
   /** Steps of a whole epoch, the same on every rank. */
   readonly stepsPerEpoch: number;
   readonly #parts: LoaderParts;
-  readonly #identity: Omit<LoaderState, "epoch" | "samples">;
+  readonly #identity: LoaderIdentity;
+  /** The recipe, with the mixture where `load` has put it. */
+  #recipe: BatchRecipe;
   #cursor = { epoch: 0, samples: 0 };
   /** The next iteration begins at the cursor even in the middle of an epoch. */
   #isResumed = false;
@@ -113,12 +141,11 @@ export class Loader implements AsyncIterable<Batch> {
     this.#parts = parts;
     this.sampleCount = topology.records;
     this.stepsPerEpoch = countSteps(topology);
-    const { seed, shuffle, dataset } = recipe;
-    this.#identity = { version: 1, seed, shuffle, dataset: fingerprint(dataset) };
-    this.#stats = new StatsBook(
-      recipe.transforms.map(({ transform }) => transform),
-      workers,
-    );
+    this.#recipe = recipe;
+    const { seed, shuffle, dataset, mixture } = recipe;
+    const sources = mixture?.sources.map(({ records }) => records);
+    this.#identity = { seed, shuffle, dataset: fingerprint(dataset), sources };
+    this.#stats = new StatsBook(transformNames(recipe), workers);
     this.#ledger = this.#openLedger();
   }
 
@@ -169,8 +196,10 @@ export class Loader implements AsyncIterable<Batch> {
    */
   state(): LoaderState {
     const { epoch, samples } = this.#cursor;
-    const { version, seed, shuffle, dataset } = this.#identity;
-    return { version, seed, shuffle, epoch, samples, dataset };
+    const { seed, shuffle, dataset } = this.#identity;
+    const { mixture } = this.#recipe;
+    const state: LoaderState = { version: 1, seed, shuffle, epoch, samples, dataset };
+    return mixture ? { ...state, mixture: mixtureState(mixture, epoch, samples) } : state;
   }
 
   /**
@@ -180,10 +209,16 @@ export class Loader implements AsyncIterable<Batch> {
    * @throws {KdataError} `state` when it is of another data set, seed or order; the message says the difference.
    */
   load(state: LoaderState): void {
-    const { epoch, samples } = checkState(state, this.#identity);
+    const { epoch, samples, mixture } = checkState(state, this.#identity);
     this.#iteration++;
-    const isOver = samples > 0 && countSteps(this.#parts.topology, samples) === 0;
+    const isOver = samples > 0 && countSteps(this.#parts.topology, samples) <= 0;
     this.#cursor = isOver ? { epoch: epoch + 1, samples: 0 } : { epoch, samples };
+    if (mixture && this.#recipe.mixture) {
+      // Weights or `steps` that changed may leave an epoch that is shorter than what was delivered of it.
+      const at = samples > this.#parts.topology.records ? this.#cursor : { epoch, samples };
+      this.#recipe = { ...this.#recipe, mixture: resumeMixture(this.#recipe.mixture, mixture, at) };
+      void this.#stop(); // the threads that there are know another mixture
+    }
     this.#isResumed = true;
   }
 
@@ -227,7 +262,7 @@ export class Loader implements AsyncIterable<Batch> {
   }
 
   #start(): BatchProducer {
-    const producer = this.#parts.createProducer();
+    const producer = this.#parts.createProducer(this.#recipe);
     this.#parts.signal?.addEventListener("abort", this.#onAbort);
     return producer;
   }

@@ -6,6 +6,8 @@ import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { allowedFailures, type OnError } from "./ledger.ts";
+import { checkShuffle, type Shuffle } from "./order.ts";
+import { findPlace } from "./rank.ts";
 import type { LoaderState } from "./state.ts";
 import { remainders, type Remainder } from "./topology.ts";
 
@@ -15,8 +17,11 @@ export interface LoaderOptions extends DecodeOptions {
   readonly batchSize: number;
   /** Applied to each sample, in order. */
   readonly transforms?: readonly TransformDescription[];
-  /** Another order in each epoch; without it the order of the shards and their records. Default false. */
-  readonly shuffle?: boolean;
+  /**
+   * Another order in each epoch; without it the order of the shards and their records. `{ blockSize }` reads blocks of records in
+   * sequence, for slow storage: see {@link BlockShuffle} for the randomness that it costs. Default false.
+   */
+  readonly shuffle?: Shuffle;
   /** The only source of randomness. Default 0. */
   readonly seed?: number;
   /**
@@ -56,9 +61,12 @@ export interface LoaderOptions extends DecodeOptions {
   readonly maxFailures?: number | string;
   /** What becomes of the samples that do not fill a batch: see {@link Remainder}. Default `short`. */
   readonly remainder?: Remainder;
-  /** Which part of each global batch this process takes, from 0 on. Default 0. */
+  /**
+   * Which part of each global batch this process takes, from 0 on, and how many processes share the data set. Default: what
+   * torchrun, Open MPI, PMI, srun or a Kubernetes indexed job say in the environment, else 0 of 1. Give both,
+   * `rank: 0, worldSize: 1`, to have every process load everything whatever the environment says.
+   */
   readonly rank?: number;
-  /** How many processes share the data set. Default 1. */
   readonly worldSize?: number;
   /** The format's name. Found by content if left out. */
   readonly format?: string;
@@ -80,8 +88,6 @@ const defaults = {
   seed: 0,
   workers: "auto",
   remainder: "short",
-  rank: 0,
-  worldSize: 1,
   maxPrefetchBytes: 2 ** 30,
   workerTimeoutMs: 300_000,
   onError: "throw",
@@ -120,16 +126,16 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
 /**
  * Fills in the defaults and checks what is left.
  *
- * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known, and for `maxFailures` without
- *   `onError`.
+ * @throws {KdataError} `usage` for an option, a limit, a remainder or a transform that is not known, for `maxFailures` without
+ *   `onError`, and when the environment contradicts itself about rank and world size.
  * @throws {RangeError} when a number is out of its range.
- * @throws {TypeError} when `shuffle` is neither true nor false.
+ * @throws {TypeError} when `shuffle` is none of its forms.
  */
 export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   checkOptionNames(ACTION, options, Object.keys(optionNames));
-  const resolved: ResolvedOptions = { ...defaults, ...options };
+  const resolved: ResolvedOptions = { ...defaults, ...options, ...findPlace(options) };
   const { batchSize, seed, workers, prefetch, remainder, rank, worldSize, transforms, limits } = resolved;
-  checkFlag("shuffle", resolved.shuffle);
+  checkShuffle(ACTION, resolved.shuffle);
   checkName(ACTION, "remainder", remainder, remainders);
   checkWhole(ACTION, "batchSize", batchSize, 1);
   checkWhole(ACTION, "seed", seed, 0);
@@ -139,22 +145,21 @@ export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   if (prefetch !== undefined && prefetch !== "auto") checkWhole(ACTION, "prefetch", prefetch, 1);
   checkWhole(ACTION, "maxPrefetchBytes", resolved.maxPrefetchBytes, 1);
   checkWhole(ACTION, "workerTimeoutMs", resolved.workerTimeoutMs, 1, MAX_TIMER_MS);
-  checkSkipping(resolved);
+  checkSkipping(ACTION, resolved);
   resolveLimits(limits);
   for (const transform of transforms) buildTransform(transform);
   return resolved;
 }
 
-function checkSkipping({ onError, maxFailures }: ResolvedOptions): void {
-  if (typeof onError !== "function") checkName(ACTION, "onError", onError, ["throw", "skip"]);
+/** Holds `onError` to its forms, and `maxFailures` to a case in which it means something. */
+export function checkSkipping(
+  action: string,
+  { onError, maxFailures }: { readonly onError: OnError; readonly maxFailures: number | string },
+): void {
+  if (typeof onError !== "function") checkName(action, "onError", onError, ["throw", "skip"]);
   allowedFailures(maxFailures, 0);
   if (onError !== "throw" || maxFailures === Infinity) return;
-  throw new KdataError("usage", `${ACTION}: maxFailures means nothing where the first bad sample is an error`, {
+  throw new KdataError("usage", `${action}: maxFailures means nothing where the first bad sample is an error`, {
     hint: 'add onError: "skip"',
   });
-}
-
-function checkFlag(name: string, value: unknown): void {
-  if (typeof value === "boolean") return;
-  throw new TypeError(`${ACTION}: ${name} must be true or false, not ${JSON.stringify(value)}`);
 }

@@ -4,7 +4,7 @@ import type { Sample } from "../core/sample.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec, ShardReader } from "../readers/format.ts";
 import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
-import { shardOf, type Dataset } from "./dataset.ts";
+import { partOf, shardOf, type Dataset } from "./dataset.ts";
 
 // Enough for one reader to keep most data sets open whole.
 const MAX_OPEN_FILES = 64;
@@ -98,9 +98,10 @@ export class RecordReader {
   }
 
   #openShard(shard: number): ShardReader {
-    const { format, shards, indexes, limits, decoding } = this.#dataset;
+    const { shards, indexes } = this.#dataset;
     const files = shards[shard];
     if (!files) throw new RangeError(`Cannot open shard ${shard}: there are ${shards.length}`);
+    const { format, limits, decoding } = partOf(this.#dataset, shard);
     const index = indexes[shard];
     const reader = openShard(formatByName(format), files, { ...decoding, limits, ...(index && { index }) });
     this.#files += this.#fileCount(shard);

@@ -1,42 +1,53 @@
 // How far a loader has come, as small JSON: enough to go on with other workers, another batch size or another number of ranks.
 
-import { createHash } from "node:crypto";
-import { KdataError } from "../core/errors.ts";
-import { recordCount, type Dataset } from "./dataset.ts";
+import { compareFingerprints, differ, type Fingerprint } from "./fingerprint.ts";
+import { describeShuffle, type Shuffle } from "./order.ts";
+import {
+  checkVersion,
+  fieldsOf,
+  fingerprintField,
+  refuse,
+  shuffleField,
+  wholeNumber,
+  type Fields,
+} from "./state-json.ts";
 
-/** Tells one data set from another without reading it again. */
-export interface Fingerprint {
+/** How far a source of a mixture has come. */
+export interface SourceState {
+  /** Its part of the mixture, a whole number. */
+  readonly weight: number;
+  /** Samples of it that were delivered before the weights became what they are, over all its epochs. */
+  readonly taken: number;
   readonly records: number;
-  readonly shards: number;
-  /** Hash of the shards' names, without their folders, and of how many records each one holds. */
-  readonly hash: string;
 }
 
-/** How far a loader has come. JSON of a few hundred bytes. */
+/** How far a mixture has come. */
+export interface MixtureState {
+  /** Samples that were delivered of all sources since the weights are what they are. */
+  readonly since: number;
+  readonly sources: readonly SourceState[];
+}
+
+/** How far a loader has come. JSON of a few hundred bytes, and 60 more for each source of a mixture. */
 export interface LoaderState {
   readonly version: 1;
   readonly seed: number;
-  readonly shuffle: boolean;
+  readonly shuffle: Shuffle;
   readonly epoch: number;
   /** Positions of the epoch that all ranks together have delivered. */
   readonly samples: number;
   readonly dataset: Fingerprint;
+  /** Only of a mixture. */
+  readonly mixture?: MixtureState;
 }
 
-const HASH_DIGITS = 16; // 64 bits: this guards against mistakes, not against attacks
-
-/** Takes the fingerprint of a data set. */
-export function fingerprint(dataset: Dataset): Fingerprint {
-  const hash = createHash("sha256");
-  dataset.shards.forEach(({ name }, shard) => {
-    const records = (dataset.starts[shard + 1] ?? 0) - (dataset.starts[shard] ?? 0);
-    hash.update(JSON.stringify([name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1), records]));
-  });
-  return {
-    records: recordCount(dataset),
-    shards: dataset.shards.length,
-    hash: hash.digest("hex").slice(0, HASH_DIGITS),
-  };
+/** What a loader must have in common with a state that it goes on from. */
+export interface LoaderIdentity {
+  readonly seed: number;
+  readonly shuffle: Shuffle;
+  readonly dataset: Fingerprint;
+  /** How many records each source of a mixture has. */
+  readonly sources: readonly number[] | undefined;
 }
 
 /**
@@ -44,65 +55,61 @@ export function fingerprint(dataset: Dataset): Fingerprint {
  *
  * @throws {KdataError} `state` when it is no state, or one of another data set, seed or order; the message says the difference.
  */
-export function checkState(saved: unknown, own: Omit<LoaderState, "epoch" | "samples">): LoaderState {
+export function checkState(saved: unknown, own: LoaderIdentity): LoaderState {
   const state = parseState(saved);
   const differences = [
-    differ("records", state.dataset.records, own.dataset.records),
-    differ("shards", state.dataset.shards, own.dataset.shards),
-    differ("hash of shard names and sizes", state.dataset.hash, own.dataset.hash),
-    differ("seed", state.seed, own.seed),
-    differ("shuffle", state.shuffle, own.shuffle),
-  ].filter((difference) => difference !== undefined);
-  if (differences.length > 0) {
-    throw new KdataError("state", `Cannot resume loader: the state is of another run: ${differences.join("; ")}`);
-  }
-  if (state.samples > own.dataset.records) {
-    throw new KdataError(
-      "state",
-      `Cannot resume loader: ${state.samples} samples delivered of an epoch of ${own.dataset.records}`,
-    );
+    ...compareSources(state.mixture?.sources, own.sources),
+    ...compareFingerprints(state.dataset, own.dataset),
+  ];
+  if (state.seed !== own.seed) differences.push(differ("seed", state.seed, own.seed));
+  const [savedShuffle, ownShuffle] = [describeShuffle(state.shuffle), describeShuffle(own.shuffle)];
+  if (savedShuffle !== ownShuffle) differences.push(differ("shuffle", savedShuffle, ownShuffle));
+  if (differences.length > 0) throw refuse(`the state is of another run: ${differences.join("; ")}`);
+  if (!own.sources && state.samples > own.dataset.records) {
+    throw refuse(`${state.samples} samples delivered of an epoch of ${own.dataset.records}`);
   }
   return state;
 }
 
-function differ(name: string, saved: string | number | boolean, own: string | number | boolean): string | undefined {
-  return saved === own ? undefined : `${name} ${saved} in the state, ${own} here`;
+function compareSources(saved: readonly SourceState[] | undefined, own: readonly number[] | undefined): string[] {
+  if (saved?.length !== own?.length) {
+    return [differ("sources of a mixture", saved?.length ?? "none", own?.length ?? "none")];
+  }
+  return (saved ?? []).flatMap(({ records }, source) => {
+    const here = own?.[source] ?? 0;
+    return records === here ? [] : [differ(`records of source ${source}`, records, here)];
+  });
 }
 
 function parseState(saved: unknown): LoaderState {
   const state = fieldsOf(saved, "the state");
-  if (state["version"] !== 1) {
-    throw new KdataError("state", `Cannot resume loader: version ${JSON.stringify(state["version"])}, only 1 is known`);
-  }
-  const dataset = fieldsOf(state["dataset"], "its dataset");
-  const { shuffle } = state;
-  const { hash } = dataset;
-  if (typeof shuffle !== "boolean") throw wrongField("shuffle", shuffle);
-  if (typeof hash !== "string") throw wrongField("dataset.hash", hash);
+  checkVersion(state);
+  const shuffle = shuffleField(state);
+  const dataset = fingerprintField(state);
   return {
     version: 1,
     seed: wholeNumber(state, "seed"),
     shuffle,
     epoch: wholeNumber(state, "epoch"),
     samples: wholeNumber(state, "samples"),
-    dataset: { records: wholeNumber(dataset, "records"), shards: wholeNumber(dataset, "shards"), hash },
+    dataset,
+    ...(state["mixture"] !== undefined && { mixture: parseMixture(fieldsOf(state["mixture"], "its mixture")) }),
   };
 }
 
-function fieldsOf(
-  value: unknown,
-  what: string,
-): Partial<Record<string, unknown>> & { shuffle?: unknown; hash?: unknown } {
-  if (typeof value === "object" && value !== null) return { ...value };
-  throw new KdataError("state", `Cannot resume loader: ${what} is not an object`);
-}
-
-function wholeNumber(fields: Partial<Record<string, unknown>>, name: string): number {
-  const value = fields[name];
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw wrongField(name, value);
-}
-
-function wrongField(name: string, value: unknown): KdataError {
-  return new KdataError("state", `Cannot resume loader: ${name} is ${JSON.stringify(value)}`);
+function parseMixture(mixture: Fields): MixtureState {
+  const { sources } = mixture as { sources?: unknown };
+  if (!Array.isArray(sources)) throw refuse("mixture.sources is not a list");
+  return {
+    since: wholeNumber(mixture, "since", "mixture."),
+    sources: sources.map((source: unknown, number) => {
+      const within = `mixture.sources[${number}].`;
+      const fields = fieldsOf(source, within.slice(0, -1));
+      return {
+        weight: wholeNumber(fields, "weight", within, 1),
+        taken: wholeNumber(fields, "taken", within),
+        records: wholeNumber(fields, "records", within),
+      };
+    }),
+  };
 }

@@ -189,6 +189,13 @@ export interface ShardReader {
    * @throws {KdataError} where the framing breaks.
    */
   scan(): Generator<number, ChecksummedIndex> | undefined;
+  /**
+   * Finds the records of a framed shard by their headers, one at a step, so that `index` and `count` are at hand afterwards. For
+   * whoever must not block its thread for as long as a large shard takes.
+   *
+   * @throws {KdataError} where the framing breaks.
+   */
+  locate?(): Generator<void, RecordIndex>;
   /** The index of a framed format; `undefined` where records are found by arithmetic. */
   index(): RecordIndex | undefined;
   /** Makes a reader of columns. A format that reads samples as fast leaves it out, or gives `undefined`. */

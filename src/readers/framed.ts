@@ -144,7 +144,16 @@ class FramedReader<F extends Frame> implements ShardReader {
   }
 
   index(): RecordIndex {
-    return (this.#index ??= this.#foundIndex() ?? locateRecords(this.#framing, this.#source));
+    if (this.#index) return this.#index;
+    const steps = this.locate();
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  *locate(): Generator<void, RecordIndex> {
+    return (this.#index ??= this.#foundIndex() ?? (yield* locateRecords(this.#framing, this.#source)));
   }
 
   read(record: number): Sample {
@@ -263,12 +272,13 @@ function* walk<F extends Frame>(framer: Framer<F>, window: SourceWindow): Genera
 }
 
 /** Finds all records by their headers alone. */
-function locateRecords<F extends Frame>(framing: Framing<F>, source: SeekableSource): RecordIndex {
+function* locateRecords<F extends Frame>(framing: Framing<F>, source: SeekableSource): Generator<void, RecordIndex> {
   const framer = framing.framer(SOURCE_START);
   const [offsets, lengths]: [number[], number[]] = [[], []];
   for (const { start, end } of walk(framer, new SourceWindow(source, "hop"))) {
     offsets.push(start);
     lengths.push(end - start);
+    yield;
   }
   return indexOf(offsets, lengths, framer);
 }

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { BatchMaker } from "../../src/loaders/batch-maker.ts";
 import { describeDataset, type Dataset } from "../../src/loaders/dataset.ts";
+import { pipelineOf } from "../../src/loaders/epoch.ts";
 import { RecordReader } from "../../src/loaders/record-reader.ts";
+import { scheduleOf } from "../../src/loaders/schedule.ts";
 import type * as registry from "../../src/transforms/registry.ts";
 import type { Transform, TransformDescription } from "../../src/transforms/index.ts";
 import { openFiles } from "./epochs.ts";
@@ -52,6 +54,21 @@ test("what a record draws depends on seed, epoch and record, not on where the or
   for (const other of [drawsOf(true, 4), drawsOf(true, 3, 2)]) {
     for (const [key, value] of other) expect(value).not.toBe(shuffled.get(key));
   }
+});
+
+test("in a mixture what a record draws depends on the epoch of its source, not on that of the mixture", () => {
+  const source = { name: "a", firstRecord: 0, records: 5, transforms: [] };
+  const sources = [source, { ...source, firstRecord: 5, records: 8, transforms: [DRAW] }];
+  const schedule = scheduleOf([1, 1]);
+  const anchor = { epoch: 0, samples: 0, since: 0, taken: [0, 0] };
+  const mixture = { sources, schedule, epochLength: 40, anchor };
+  const pipeline = pipelineOf({ dataset, transforms: [], shuffle: false, seed: 1, mixture });
+  const sample = { key: "k", origin: { source: "a", record: 3 }, features: {} };
+  const drawn = (epoch: number, visit: number): unknown => pipeline(sample, epoch, visit)!.features["drawn"];
+  expect(pipeline(sample, 0, 2)).toBe(sample); // the other source has no transforms
+  expect(drawn(0, 7)).toBe(drawn(5, 7));
+  expect(drawn(0, RECORDS + 7)).not.toBe(drawn(0, 7)); // the record comes a second time
+  expect(drawn(0, 8)).not.toBe(drawn(0, 7));
 });
 
 test.runIf(process.platform === "linux")(

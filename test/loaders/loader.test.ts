@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Batch } from "../../src/core/batch.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
 import type { BatchRecipe } from "../../src/loaders/batch-maker.ts";
@@ -180,11 +180,18 @@ describe("state", () => {
   test("of another data set, seed or order is refused, and the message says the difference", async () => {
     const state = (await open({ shuffle: true, seed: 3 })).state();
     const other = writeShards(join(folder, "other"), [17, 2, 18]);
+    const renamed = writeShards(join(folder, "renamed"), COUNTS);
+    for (const name of ["x", "y", "ok"]) {
+      renameSync(join(folder, "renamed", `c.${name}.npy`), join(folder, "renamed", `d.${name}.npy`));
+    }
     const refused: [Partial<LoaderOptions>, string, string][] = [
       [{ shuffle: true, seed: 4 }, spec, "seed 3 in the state, 4 here"],
       [{ shuffle: false, seed: 3 }, spec, "shuffle true in the state, false here"],
       [{ shuffle: true, seed: 3 }, join(folder, "whole", "a.*.npy"), "records 37 in the state, 17 here"],
-      [{ shuffle: true, seed: 3 }, other, "hash of shard names and sizes"],
+      [{ shuffle: true, seed: 3 }, join(folder, "whole", "a.*.npy"), "shards 3 in the state, 1 here"],
+      [{ shuffle: true, seed: 3 }, other, "the records are divided over the shards in another way"],
+      [{ shuffle: true, seed: 3 }, renamed, "another run: shards were renamed or put in another order"],
+      [{ shuffle: { blockSize: 5 }, seed: 3 }, spec, "shuffle true in the state, blocks of 5, 64 at a time here"],
     ];
     for (const [options, from, difference] of refused) {
       await expect(open({ ...options, state }, from)).rejects.toMatchObject({
@@ -204,7 +211,8 @@ describe("state", () => {
       [{ ...good, samples: "3" }, 'samples is "3"'],
       [{ ...good, shuffle: 1 }, "shuffle is 1"],
       [{ ...good, dataset: undefined }, "its dataset is not an object"],
-      [{ ...good, dataset: { ...good.dataset, hash: 1 } }, "dataset.hash is 1"],
+      [{ ...good, shuffle: { blockSize: 0 } }, 'shuffle is {"blockSize":0}'],
+      [{ ...good, dataset: { ...good.dataset, names: 1 } }, "dataset.names is 1"],
       [{ ...good, samples: 38 }, "38 samples delivered of an epoch of 37"],
     ];
     for (const [state, message] of wrong) {
@@ -467,6 +475,21 @@ test("an epoch that loses a batch on its way is a `worker` error, not a short ep
 });
 
 describe("loader()", () => {
+  test("takes rank and world size from the environment, unless they are given", async () => {
+    vi.stubEnv("RANK", "1");
+    vi.stubEnv("WORLD_SIZE", "2");
+    try {
+      const train = await open();
+      expect(train.stepsPerEpoch).toBe(5);
+      expect(keysOf(await collect(train, 1))[0]).toBe("a/4");
+      expect((await open({ rank: 0, worldSize: 1 })).stepsPerEpoch).toBe(10);
+      vi.stubEnv("WORLD_SIZE", "");
+      await expect(open()).rejects.toMatchObject({ code: "usage" });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   test("knows samples and steps before the first batch", async () => {
     const train = await open({ batchSize: 5, worldSize: 2, rank: 1 });
     expect([train.sampleCount, train.stepsPerEpoch, train.epoch]).toEqual([RECORDS, 4, 0]);
@@ -482,11 +505,16 @@ describe("loader()", () => {
     for (const [options, hint] of refused) await expect(open(options)).rejects.toMatchObject({ code: "usage", hint });
   });
 
-  test("refuses a shuffle that is neither true nor false", async () => {
+  test("refuses a shuffle that is none of its forms", async () => {
     const options = { shuffle: "false" as unknown as boolean };
     await expect(open(options)).rejects.toThrow(
-      new TypeError('Cannot load: shuffle must be true or false, not "false"'),
+      new TypeError('Cannot load: shuffle must be true, false or { blockSize }, not "false"'),
     );
+    await expect(open({ shuffle: { blockSize: 0 } })).rejects.toThrow(RangeError);
+    await expect(open({ shuffle: { blocksize: 4 } as never })).rejects.toMatchObject({
+      code: "usage",
+      hint: "did you mean 'blockSize'?",
+    });
   });
 
   test("refuses numbers that are out of range", async () => {

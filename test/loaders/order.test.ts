@@ -1,8 +1,15 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { epochOrder } from "../../src/loaders/order.ts";
 
 function orderOf(records: number, seed = 0, epoch = 0): number[] {
   const recordAt = epochOrder({ records, shuffle: true, seed, epoch });
+  return Array.from({ length: records }, (_, position) => recordAt(position));
+}
+
+/** The order of an epoch in blocks. */
+function blockOrderOf(records: number, blockSize: number, window: number, seed = 0, epoch = 0): number[] {
+  const recordAt = epochOrder({ records, shuffle: { blockSize, window }, seed, epoch });
   return Array.from({ length: records }, (_, position) => recordAt(position));
 }
 
@@ -86,3 +93,102 @@ describe("epochOrder()", () => {
     expect([0, 1, 2 ** 39].map(far)).toEqual([169830478281, 762691151220, 2123559198]);
   });
 });
+
+describe("epochOrder() in blocks", () => {
+  test("takes every record once, for every number of records up to 120, block size and window", () => {
+    for (let records = 1; records <= 120; records++) {
+      for (const blockSize of [1, 2, 3, 7, 16, 50, 119, 120, 500]) {
+        for (const window of [1, 2, 3, 5, 64]) {
+          const seen = new Uint8Array(records);
+          for (const record of blockOrderOf(records, blockSize, window, 3, records % 4)) seen[record]!++;
+          if (seen.some((count) => count !== 1)) expect({ records, blockSize, window, seen }).toBe("a bijection");
+        }
+      }
+    }
+  });
+
+  test("takes every record once, for any sizes", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 4000 }),
+        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 1, max: 100 }),
+        fc.nat(),
+        (records, blockSize, window, seed) => {
+          expect(new Set(blockOrderOf(records, blockSize, window, seed)).size).toBe(records);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test("stays inside and collides nowhere among 2^40 + 5 records", () => {
+    const records = 2 ** 40 + 5;
+    const recordAt = epochOrder({ records, shuffle: { blockSize: 1000 }, seed: 5, epoch: 0 });
+    const positions = new Set<number>();
+    for (let i = 0; i < 3000; i++)
+      positions
+        .add(i)
+        .add(records - 1 - i)
+        .add(Math.floor((records / 3001) * (i + 1)));
+    const seen = new Set([...positions].map(recordAt));
+    for (const record of seen) expect(Number.isSafeInteger(record) && record >= 0 && record < records).toBe(true);
+    expect(seen.size).toBe(positions.size);
+  });
+
+  test("reads each block in two sequential runs at most, from as many blocks at a time as the window says", () => {
+    const [blockSize, window] = [20, 5];
+    const order = blockOrderOf(1013, blockSize, window, 8);
+    const blocks = groupBlocks(order, blockSize);
+    for (const records of blocks.values()) {
+      const jumps = records.filter((record, i) => i > 0 && record !== records[i - 1]! + 1);
+      expect(jumps.length).toBeLessThanOrEqual(1);
+      if (jumps.length > 0) expect(jumps[0]! % blockSize).toBe(0);
+    }
+    // Fifty blocks in ten windows; the thirteen records left over are one more block of one of them.
+    for (let position = 0; position + window <= order.length; position++) {
+      const open = new Set(order.slice(position, position + window).map((record) => Math.floor(record / blockSize)));
+      expect(open.size).toBeLessThanOrEqual(2 * (window + 1));
+    }
+    expect(new Set(order.slice(0, window).map((record) => Math.floor(record / blockSize))).size).toBe(window);
+  });
+
+  test("brings neighbours of a block less than two windows apart, as documented", () => {
+    const [blockSize, window] = [25, 8];
+    const order = blockOrderOf(1000, blockSize, window, 2);
+    const positionOf = new Map(order.map((record, position) => [record, position]));
+    for (let record = 1; record < 1000; record++) {
+      if (record % blockSize === 0) continue;
+      const distance = Math.abs(positionOf.get(record)! - positionOf.get(record - 1)!);
+      const isTurn = distance > (blockSize - 2) * window; // the last record that is read and the first one
+      expect(isTurn || (distance >= 1 && distance < 2 * window)).toBe(true);
+    }
+  });
+
+  test("differs between seeds and between epochs, and repeats itself", () => {
+    expect(blockOrderOf(100, 5, 4, 1, 0)).toEqual(blockOrderOf(100, 5, 4, 1, 0));
+    const orders = [blockOrderOf(100, 5, 4, 1, 0), blockOrderOf(100, 5, 4, 2, 0), blockOrderOf(100, 5, 4, 1, 1)];
+    expect(new Set(orders.map((order) => order.join())).size).toBe(3);
+  });
+
+  test("puts each block first about equally often over 3,000 seeds, the short one too", () => {
+    const firsts = new Float64Array(4);
+    for (let seed = 0; seed < 3000; seed++) firsts[Math.floor(blockOrderOf(18, 5, 1, seed)[0]! / 5)]!++;
+    // The block that is left over comes in the window of one of three others, before or after it.
+    for (const count of firsts.subarray(0, 3)) expect(Math.abs(count / 3000 - 5 / 18)).toBeLessThan(0.04);
+    expect(Math.abs(firsts[3]! / 3000 - 1 / 6)).toBeLessThan(0.04);
+  });
+
+  test("never changes: a saved state relies on it", () => {
+    expect(blockOrderOf(14, 3, 2, 42)).toEqual([4, 13, 0, 1, 5, 12, 2, 3, 9, 7, 8, 10, 6, 11]);
+  });
+});
+
+function groupBlocks(order: readonly number[], blockSize: number): Map<number, number[]> {
+  const blocks = new Map<number, number[]>();
+  for (const record of order) {
+    const block = Math.floor(record / blockSize);
+    blocks.set(block, [...(blocks.get(block) ?? []), record]);
+  }
+  return blocks;
+}

@@ -9,6 +9,7 @@ import { describeDataset } from "../../src/loaders/dataset.ts";
 import { findWorkerEntry } from "../../src/loaders/entry.ts";
 import { WorkerPool } from "../../src/loaders/pool.ts";
 import { fixedDepth } from "../../src/loaders/prefetch-depth.ts";
+import { normalize } from "../../src/transforms/index.ts";
 import { openFiles } from "./epochs.ts";
 
 const BATCH = 4;
@@ -32,7 +33,8 @@ async function start(entry: URL, workers = 2, prefetch = 4, timeoutMs = 300_000)
   const dataset = await describeDataset(shard, {});
   return new WorkerPool({
     entry,
-    recipe: { dataset, transforms: [], shuffle: false, seed: 0, makers: workers },
+    // A scalar is normalized sample by sample only: of a batch of columns nobody knows which record was begun last.
+    recipe: { dataset, transforms: [normalize("y", { mean: 1 })], shuffle: false, seed: 0, makers: workers },
     workers,
     depth: fixedDepth(prefetch),
     timeoutMs,

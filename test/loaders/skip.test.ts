@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { KdataError } from "../../src/core/errors.ts";
 import { RandomStream, deriveKey } from "../../src/core/random.ts";
-import { loader, type BadSample, type Loader, type LoaderOptions } from "../../src/loaders/index.ts";
+import {
+  loader,
+  mix,
+  type BadSample,
+  type Loader,
+  type LoaderOptions,
+  type MixOptions,
+} from "../../src/loaders/index.ts";
 import type * as registry from "../../src/transforms/registry.ts";
 import type { Transform, TransformDescription } from "../../src/transforms/index.ts";
 import { collect, digest, keysOf } from "./epochs.ts";
@@ -216,4 +223,84 @@ test("samples that are filtered out move no other, and are counted apart", async
   expect(train.ledger()).toMatchObject({ read: 30, delivered: 19, filtered: 9, skipped: { count: 2 } });
   const again = await open(spec, { transforms: [THIRDS] });
   expect(digest(await collect(again))).toBe(digest(batches));
+});
+
+describe("a mixture", () => {
+  const BROKEN = [0, 7, 8, 9, 31];
+
+  async function open(broken: readonly number[], options: Partial<MixOptions> = {}): Promise<Loader> {
+    const name = join(folder, `mix-${broken.length}`);
+    const whole = writeShards(join(name, "whole"), [0, 0, 100]); // its keys are c/...
+    const damaged = writeShards(join(name, "damaged"), [30, 10], ...broken); // a/..., b/...
+    const sources = [{ source: whole }, { source: damaged }];
+    const made = await mix(sources, {
+      ...{ batchSize: 8, workers: 0, shuffle: true, seed: 5, stop: "all-exhausted", onError: "skip" },
+      ...options,
+    });
+    opened.push(made);
+    return made;
+  }
+
+  /** Whether a key is of a record that is broken in the damaged source. */
+  function isBroken(key: string): boolean {
+    const [stem, row] = key.split("/") as [string, string];
+    return stem !== "c" && BROKEN.includes((stem === "a" ? 0 : 30) + Number(row));
+  }
+
+  test.each([0, 2])(
+    "of a damaged source keeps the order of the rest, and the books balance (%d workers)",
+    async (workers) => {
+      const [train, reference] = [await open(BROKEN, { workers }), await open([])];
+      for (let epoch = 0; epoch < 2; epoch++) {
+        const all = keysOf(await collect(reference));
+        const batches = await collect(train);
+        expect(keysOf(batches)).toEqual(all.filter((key) => !isBroken(key)));
+        for (const { size, skipped = 0 } of batches.slice(0, -1)) expect(size + skipped).toBe(8);
+        const bad = all.flatMap((key, position) => (isBroken(key) ? [position] : []));
+        expect(bad.length).toBeGreaterThan(2 * BROKEN.length);
+        const { skipped, ...ledger } = train.ledger();
+        expect(ledger).toEqual({ epoch, read: all.length, delivered: all.length - bad.length, filtered: 0, padded: 0 });
+        expect(skipped.count).toBe(bad.length);
+        expect(skipped.first.map(({ position }) => position)).toEqual(bad);
+        for (const { record, at } of skipped.first) {
+          expect(BROKEN).toContain(record - 100);
+          expect(at!.record).toBe((record - 100) % 30);
+          expect(at!.source).toContain("damaged");
+        }
+      }
+    },
+  );
+
+  test("resumes exactly whatever was skipped", async () => {
+    const all = keysOf(await collect(await open(BROKEN)));
+    const train = await open(BROKEN);
+    const seen: string[] = [];
+    for await (const batch of train) {
+      seen.push(...batch.keys);
+      const rest = await open(BROKEN, { batchSize: 5, state: train.state() });
+      if (train.state().samples > 0) expect([...seen, ...keysOf(await collect(rest))]).toEqual(all);
+    }
+  });
+
+  test("looks past a bad first sample for the features and for `workers: auto`, but not without onError", async () => {
+    const train = await open([0], { workers: "auto", shuffle: false });
+    expect(train.stats().workers).toBe(0);
+    expect(keysOf(await collect(train)).slice(0, 4)).toEqual(["c/0", "c/1", "a/1", "c/2"]);
+    await expect(open([0], { onError: "throw" })).rejects.toMatchObject({ code: "format", at: { record: 0 } });
+  });
+
+  test("counts apart what the transform of one source filters out", async () => {
+    const whole = writeShards(join(folder, "mix-filtered"), [0, 0, 30]);
+    const other = writeShards(join(folder, "mix-thirds"), [30]);
+    const sources = [{ source: whole }, { source: other, transforms: [THIRDS] }];
+    const train = await mix(sources, { batchSize: 6, workers: 0 });
+    opened.push(train);
+    const keys = keysOf(await collect(train));
+    const expected = Array.from({ length: 30 }, (_, n) => (n % 3 === 0 ? [`c/${n}`] : [`c/${n}`, `a/${n}`])).flat();
+    expect(keys).toEqual(expected.slice(0, keys.length));
+    expect(train.ledger()).toMatchObject({ read: train.sampleCount, delivered: keys.length, skipped: { count: 0 } });
+    expect(train.ledger().filtered).toBe(train.sampleCount - keys.length);
+    expect(train.ledger().filtered).toBeGreaterThan(8);
+    expect(train.stats().transforms.map(({ name }) => name)).toEqual([`thirds of ${other}`]);
+  });
 });

@@ -1,0 +1,44 @@
+// What an epoch of a recipe is: how long, in which order, and what becomes of its samples. One data set or a mixture of several.
+
+import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
+import { recordCount, type Dataset } from "./dataset.ts";
+import { mixedOrder, mixedPipeline, mixedTransforms, type Mixture } from "./mixture.ts";
+import { epochOrder, type Order, type Shuffle } from "./order.ts";
+
+/** What of a recipe says what its epochs are. */
+export interface EpochRecipe {
+  readonly dataset: Dataset;
+  readonly transforms: readonly TransformDescription[];
+  readonly shuffle: Shuffle;
+  readonly seed: number;
+  /** What makes a mixture of a data set that was joined from several. */
+  readonly mixture?: Mixture;
+}
+
+/** Counts the positions of one epoch. */
+export function epochLength({ dataset, mixture }: EpochRecipe): number {
+  return mixture ? mixture.epochLength : recordCount(dataset);
+}
+
+/** Makes the order of one epoch: a record, in a mixture a visit as {@link mixedOrder} says, for each position. */
+export function orderOf({ dataset, mixture, shuffle, seed }: EpochRecipe, epoch: number): Order {
+  if (mixture) return mixedOrder({ mixture, shuffle, seed }, epoch);
+  return epochOrder({ records: recordCount(dataset), shuffle, seed, epoch });
+}
+
+/**
+ * Builds the transforms.
+ *
+ * @throws {KdataError} `usage` when there is no such transform.
+ */
+export function pipelineOf({ mixture, transforms, seed }: EpochRecipe): Pipeline {
+  if (mixture) return mixedPipeline(mixture, transforms, seed);
+  return chainTransforms(transforms.map(buildTransform), seed);
+}
+
+/** Names every transform, in the order in which the pipeline counts them for its `times`. */
+export function transformNames({ mixture, transforms }: EpochRecipe): readonly string[] {
+  if (mixture) return mixedTransforms(mixture, transforms);
+  return transforms.map(({ transform }) => transform);
+}
