@@ -3,6 +3,7 @@
 import { availableParallelism } from "node:os";
 import { isSampleError } from "../core/errors.ts";
 import { isBytesList, isTensor, type Feature, type Sample } from "../core/sample.ts";
+import { splitChain } from "../transforms/chain.ts";
 import { buildTransform, isCostly } from "../transforms/registry.ts";
 import { chainTransforms } from "../transforms/transform.ts";
 import type { BatchRecipe } from "./batch-maker.ts";
@@ -25,7 +26,7 @@ const MAX_TRIED = 8;
 export function chooseWorkers({ dataset, transforms, seed, skipsBad = false }: Omit<BatchRecipe, "makers">): number {
   const hasCostly = transforms.some(isCostly);
   const reader = new RecordReader(dataset);
-  const pipeline = chainTransforms(transforms.map(buildTransform), seed);
+  const pipeline = chainTransforms(splitChain(transforms).ofSamples.map(buildTransform), seed);
   try {
     const records = Math.min(MAX_TRIED, recordCount(dataset));
     for (let record = 0; record < records; record++) {

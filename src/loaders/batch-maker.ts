@@ -1,17 +1,18 @@
 // One batch from its positions: order, read, transform, stack. The same code in a worker thread and in the main thread.
 
 import { isSampleError, KdataError } from "../core/errors.ts";
-import type { Sample } from "../core/sample.ts";
+import { copySample, type Sample } from "../core/sample.ts";
+import { buildBatchSteps, splitChain, type BatchStep } from "../transforms/chain.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { startAccount, type BatchAccount, type OpenAccount } from "./account.ts";
-import { startStack, type CollatedBatch } from "./collate.ts";
+import { startStack, viewColumns, type CollatedBatch, type Stack } from "./collate.ts";
 import { ColumnMaker } from "./column-maker.ts";
 import { recordCount, type Dataset } from "./dataset.ts";
 import { epochOrder, type Order } from "./order.ts";
 import { packError } from "./packed-error.ts";
 import { RecordReader } from "./record-reader.ts";
-import { startTiming, type BatchTimings } from "./timings.ts";
+import { startTiming, type BatchTimings, type Timing } from "./timings.ts";
 import type { Span } from "./topology.ts";
 
 /** What a batch maker works from. Plain data and shared memory, which can cross a thread. */
@@ -48,6 +49,9 @@ export class BatchMaker {
   readonly #records: number;
   readonly #reader: RecordReader;
   readonly #pipeline: Pipeline;
+  /** How many transforms there are for each sample, and what is done to batches. */
+  readonly #sampleTransforms: number;
+  readonly #steps: readonly BatchStep[];
   readonly #onRecord: (record: number) => void;
   /** Given up at the first batch that it cannot make. */
   #columns: ColumnMaker | undefined;
@@ -57,15 +61,19 @@ export class BatchMaker {
    * Builds the transforms; opens no file yet. `onRecord` hears of each record before it is read, and NaN before a whole batch is read
    * as columns.
    *
-   * @throws {KdataError} `usage` when there is no such transform.
+   * @throws {KdataError} `usage` when there is no such transform, or one is at a wrong place.
    */
   constructor(recipe: BatchRecipe, onRecord: (record: number) => void = () => undefined) {
     this.#recipe = recipe;
     this.#onRecord = onRecord;
     this.#records = recordCount(recipe.dataset);
-    this.#pipeline = chainTransforms(recipe.transforms.map(buildTransform), recipe.seed);
+    const chain = splitChain(recipe.transforms);
+    this.#pipeline = chainTransforms(chain.ofSamples.map(buildTransform), recipe.seed);
+    this.#sampleTransforms = chain.ofSamples.length;
+    this.#steps = buildBatchSteps(chain, recipe.seed);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
-    this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
+    const isOfStack = this.#steps.every(({ kind }) => kind === "stack");
+    if (isOfStack) this.#columns = ColumnMaker.create(this.#reader, chain.ofSamples);
   }
 
   /**
@@ -85,17 +93,19 @@ export class BatchMaker {
   }
 
   #makeOfColumns<M extends ArrayBufferLike>(
-    { epoch, start, size, padded }: BatchJob,
+    job: BatchJob,
     allocate: (byteLength: number) => M,
   ): CollatedJob<M> | undefined {
+    const { epoch, start, size, padded } = job;
     if (!this.#columns) return undefined;
-    const timing = startTiming(this.#recipe.transforms.length);
+    const timing = startTiming(this.#sampleTransforms);
     const recordAt = this.#orderOf(epoch);
     const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#records));
     this.#onRecord(NaN);
     const made = this.#columns.make(records, allocate);
     if (!made) return undefined;
     const { batch, ...times } = made;
+    this.#changeStack(batch, job, timing);
     const account = { read: size - padded, filtered: 0, padded, failures: [] };
     return { ...batch, account, timings: timing.ofColumns(times) };
   }
@@ -103,8 +113,8 @@ export class BatchMaker {
   #makeOfSamples<M extends ArrayBufferLike>(job: BatchJob, allocate: (byteLength: number) => M): CollatedJob<M> {
     const { epoch, start, size, padded } = job;
     const recordAt = this.#orderOf(epoch);
-    const stack = startStack(size, allocate);
-    const timing = startTiming(this.#recipe.transforms.length);
+    const timing = startTiming(this.#sampleTransforms);
+    const stack = this.#startStack(size, allocate, timing);
     const account = startAccount();
     for (let row = 0; row < size; row++) {
       const position = (start + row) % this.#records;
@@ -116,10 +126,40 @@ export class BatchMaker {
     }
     if (account.rows() === 0 && this.#recipe.fillsEmpty) stack.add(this.#nearest(job, account));
     const batch = stack.finish();
+    this.#changeStack(batch, job, timing);
     const done = account.finish();
     // A bad sample says nothing of the batches to come; a batch without one could have been made of columns, were there any.
     if (size > 1 && done.failures.length === 0) this.#columns = undefined;
     return { ...batch, account: done, timings: timing.ofSamples() };
+  }
+
+  /** Starts a stack; where samples are changed together before that, it keeps copies of them until the last one is there. */
+  #startStack<M extends ArrayBufferLike>(rows: number, allocate: (byteLength: number) => M, timing: Timing): Stack<M> {
+    const stack = startStack(rows, allocate);
+    const steps = this.#steps.filter((step) => step.kind === "samples");
+    if (steps.length === 0) return stack;
+    const copies: Sample[] = [];
+    return {
+      add(sample) {
+        copies.push(copySample(sample));
+      },
+      finish() {
+        let samples: readonly Sample[] = copies;
+        for (const { apply } of steps) samples = timing.ofBatch(() => apply(samples));
+        for (const sample of samples) stack.add(sample);
+        return stack.finish();
+      },
+    };
+  }
+
+  #changeStack(batch: CollatedBatch, { epoch, start }: BatchJob, timing: Timing): void {
+    if (batch.keys.length === 0) return;
+    for (const step of this.#steps) {
+      if (step.kind !== "stack") continue;
+      timing.ofBatch(() => {
+        step.apply(viewColumns(batch), epoch, start);
+      });
+    }
   }
 
   /** Reads and transforms one record. `undefined` where it is left out. */

@@ -2,6 +2,7 @@
 
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
+import { prepareTransforms } from "../transforms/prepare.ts";
 import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
@@ -57,6 +58,7 @@ export async function loader(spec: string | readonly string[], options: LoaderOp
   const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, onError, ...rest } =
     resolveOptions(options);
   checkAborted(signal);
+  await prepareTransforms(transforms);
   const dataset = await describeDataset(spec, { ...rest, signal });
   checkAborted(signal);
   const draft = { dataset, transforms, shuffle, seed, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };

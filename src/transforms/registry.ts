@@ -7,37 +7,68 @@ import { emptyFeatures, type Feature, type Features } from "../core/sample.ts";
 import { buildCast, type CastDescription } from "./cast.ts";
 import { buildCenterCrop, type CenterCropDescription } from "./center-crop.ts";
 import { buildColorJitter, type ColorJitterDescription } from "./color-jitter.ts";
+import { buildConcat, type ConcatDescription } from "./concat.ts";
+import type { CutmixDescription } from "./cutmix.ts";
 import { buildDecodeImage, type DecodeImageDescription } from "./decode-image.ts";
 import { buildDecodeRaw, type DecodeRawDescription } from "./decode-raw.ts";
+import { buildDecodeText, type DecodeTextDescription } from "./decode-text.ts";
+import { buildFilter, type FilterDescription } from "./filter.ts";
+import { buildFormat, type FormatDescription } from "./format.ts";
 import { buildLayout, type LayoutDescription } from "./layout.ts";
+import { buildMap, type MapDescription } from "./map.ts";
+import type { MixupDescription } from "./mixup.ts";
 import { buildNormalize, type NormalizeDescription } from "./normalize.ts";
+import { buildOneHot, type OneHotDescription } from "./one-hot.ts";
+import type { PadBatchDescription } from "./pad-batch.ts";
+import { buildPad, type PadDescription } from "./pad.ts";
+import { buildParseJson, type ParseJsonDescription } from "./parse-json.ts";
 import { buildRandomCrop, type RandomCropDescription } from "./random-crop.ts";
 import { buildRandomFlip, type RandomFlipDescription } from "./random-flip.ts";
 import { buildRandomResizedCrop, type RandomResizedCropDescription } from "./random-resized-crop.ts";
+import { buildRename, type RenameDescription } from "./rename.ts";
 import { buildReshape, type ReshapeDescription } from "./reshape.ts";
 import { buildResize, type ResizeDescription } from "./resize.ts";
 import { buildSelect, type SelectDescription } from "./select.ts";
+import { buildStack, type StackDescription } from "./stack.ts";
+import { buildTokenize, type TokenizeDescription } from "./tokenize.ts";
 import type { Transform } from "./transform.ts";
 
-/** A transform as plain JSON, which crosses into a worker thread. Made by the function of the same name. */
-export type TransformDescription =
+/** A transform of samples as plain JSON, which crosses into a worker thread. Made by the function of the same name. */
+export type SampleTransformDescription =
   | CastDescription
   | CenterCropDescription
   | ColorJitterDescription
+  | ConcatDescription
   | DecodeImageDescription
   | DecodeRawDescription
+  | DecodeTextDescription
+  | FilterDescription
+  | FormatDescription
   | LayoutDescription
+  | MapDescription
   | NormalizeDescription
+  | OneHotDescription
+  | PadDescription
+  | ParseJsonDescription
   | RandomCropDescription
   | RandomFlipDescription
   | RandomResizedCropDescription
+  | RenameDescription
   | ReshapeDescription
   | ResizeDescription
-  | SelectDescription;
+  | SelectDescription
+  | StackDescription
+  | TokenizeDescription;
+
+/** A transform of whole batches as plain JSON. It comes after those of samples. */
+export type BatchTransformDescription = PadBatchDescription | MixupDescription | CutmixDescription;
+
+/** A transform as plain JSON. */
+export type TransformDescription = SampleTransformDescription | BatchTransformDescription;
 
 type Builders = {
-  readonly [Name in TransformDescription["transform"]]: (
-    description: Extract<TransformDescription, { readonly transform: Name }>,
+  readonly [Name in SampleTransformDescription["transform"]]: (
+    description: Extract<SampleTransformDescription, { readonly transform: Name }>,
   ) => Transform;
 };
 
@@ -45,16 +76,34 @@ const builders: Builders = {
   cast: buildCast,
   centerCrop: buildCenterCrop,
   colorJitter: buildColorJitter,
+  concat: buildConcat,
   decodeImage: buildDecodeImage,
   decodeRaw: buildDecodeRaw,
+  decodeText: buildDecodeText,
+  filter: buildFilter,
+  format: buildFormat,
   layout: buildLayout,
+  map: buildMap,
   normalize: buildNormalize,
+  oneHot: buildOneHot,
+  pad: buildPad,
+  parseJson: buildParseJson,
   randomCrop: buildRandomCrop,
   randomFlip: buildRandomFlip,
   randomResizedCrop: buildRandomResizedCrop,
+  rename: buildRename,
   reshape: buildReshape,
   resize: buildResize,
   select: buildSelect,
+  stack: buildStack,
+  tokenize: buildTokenize,
+};
+
+/** Those of whole batches, in the order in which they may come: of the samples of a batch, then of their stack. */
+const batchTransforms: Readonly<Record<BatchTransformDescription["transform"], 1 | 2>> = {
+  padBatch: 1,
+  mixup: 2,
+  cutmix: 2,
 };
 
 /** Those that cost more than a hop to a thread, however small the sample is that they work on. */
@@ -63,6 +112,7 @@ const costly: ReadonlySet<string> = new Set<TransformDescription["transform"]>([
   "decodeImage",
   "randomResizedCrop",
   "resize",
+  "tokenize",
 ]);
 
 /** Says whether a transform takes so long that threads pay for small samples, too. */
@@ -71,21 +121,37 @@ export function isCostly({ transform }: TransformDescription): boolean {
 }
 
 /**
- * Builds the transform that a description describes.
+ * Says what a transform works on: 0 samples, 1 the samples of a batch, 2 their stack.
  *
  * @throws {KdataError} `usage` when there is no transform of that name.
  */
+export function stageOf({ transform: name }: TransformDescription): 0 | 1 | 2 {
+  if (Object.hasOwn(builders, name)) return 0;
+  if (Object.hasOwn(batchTransforms, name)) return batchTransforms[name as keyof typeof batchTransforms];
+  const names = [...Object.keys(builders), ...Object.keys(batchTransforms)].sort();
+  const nearest = nearestName(name, names);
+  throw new KdataError("usage", `Cannot build transform '${name}': the transforms are ${names.join(", ")}`, {
+    ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
+  });
+}
+
+/**
+ * Builds the transform of samples that a description describes.
+ *
+ * @throws {KdataError} `usage` when there is no transform of that name, or it is one of whole batches.
+ */
 export function buildTransform(description: TransformDescription): Transform {
-  const name: string = description.transform;
-  if (!Object.hasOwn(builders, name)) {
-    const names = Object.keys(builders);
-    const nearest = nearestName(name, names);
-    throw new KdataError("usage", `Cannot build transform '${name}': the transforms are ${names.join(", ")}`, {
-      ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
-    });
+  const { transform: name } = description;
+  if (stageOf(description) > 0) {
+    throw new KdataError(
+      "usage",
+      `Cannot apply ${name} to a sample: it works on whole batches, after all transforms of samples`,
+    );
   }
   // The compiler cannot see that the builder found under a description's name takes that description.
-  const build = builders[description.transform] as (description: TransformDescription) => Transform;
+  const build = builders[name as SampleTransformDescription["transform"]] as (
+    description: TransformDescription,
+  ) => Transform;
   return build(description);
 }
 

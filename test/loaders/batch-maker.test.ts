@@ -14,13 +14,14 @@ const COUNTS = [5, 1, 7];
 const RECORDS = 13;
 const DRAW = { transform: "draw" } as unknown as TransformDescription;
 
-// None of the registered transforms draws random numbers: one is added that does.
+// A transform that gives what it draws.
 const draw: Transform = (sample, random) => ({ ...sample, features: { drawn: JSON.stringify(random().uniform()) } });
 vi.mock("../../src/transforms/registry.ts", async (load) => {
   const real = await load<typeof registry>();
   const buildTransform = (description: TransformDescription) =>
     description === DRAW ? draw : real.buildTransform(description);
-  return { ...real, buildTransform };
+  const stageOf = (description: TransformDescription) => (description === DRAW ? 0 : real.stageOf(description));
+  return { ...real, buildTransform, stageOf };
 });
 
 let folder: string;

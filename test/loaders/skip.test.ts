@@ -20,7 +20,8 @@ vi.mock("../../src/transforms/registry.ts", async (load) => {
   const real = await load<typeof registry>();
   const buildTransform = (description: TransformDescription) =>
     description === THIRDS ? thirds : real.buildTransform(description);
-  return { ...real, buildTransform };
+  const stageOf = (description: TransformDescription) => (description === THIRDS ? 0 : real.stageOf(description));
+  return { ...real, buildTransform, stageOf };
 });
 
 let folder: string;
