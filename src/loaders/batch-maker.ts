@@ -1,17 +1,18 @@
 // One batch from its positions: order, read, transform, stack. The same code in a worker thread and in the main thread.
 
 import { isSampleError, KdataError } from "../core/errors.ts";
-import { copySample, type Sample } from "../core/sample.ts";
+import type { Sample } from "../core/sample.ts";
 import { buildBatchSteps, splitChain, type BatchStep } from "../transforms/chain.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { startAccount, type BatchAccount, type OpenAccount } from "./account.ts";
-import { startStack, viewColumns, type CollatedBatch, type Stack } from "./collate.ts";
+import { viewColumns, type CollatedBatch } from "./collate.ts";
 import { ColumnMaker } from "./column-maker.ts";
 import { recordCount, type Dataset } from "./dataset.ts";
 import { epochOrder, type Order } from "./order.ts";
 import { packError } from "./packed-error.ts";
 import { RecordReader } from "./record-reader.ts";
+import { startSampleStack } from "./sample-stack.ts";
 import { startTiming, type BatchTimings, type Timing } from "./timings.ts";
 import type { Span } from "./topology.ts";
 
@@ -114,7 +115,8 @@ export class BatchMaker {
     const { epoch, start, size, padded } = job;
     const recordAt = this.#orderOf(epoch);
     const timing = startTiming(this.#sampleTransforms);
-    const stack = this.#startStack(size, allocate, timing);
+    const steps = this.#steps.filter((step) => step.kind === "samples");
+    const stack = startSampleStack(size, allocate, steps, timing);
     const account = startAccount();
     for (let row = 0; row < size; row++) {
       const position = (start + row) % this.#records;
@@ -125,31 +127,11 @@ export class BatchMaker {
       timing.endSample(row);
     }
     if (account.rows() === 0 && this.#recipe.fillsEmpty) stack.add(this.#nearest(job, account));
-    const batch = stack.finish();
+    const { batch, account: done } = stack.finish(account.finish());
     this.#changeStack(batch, job, timing);
-    const done = account.finish();
     // A bad sample says nothing of the batches to come; a batch without one could have been made of columns, were there any.
     if (size > 1 && done.failures.length === 0) this.#columns = undefined;
     return { ...batch, account: done, timings: timing.ofSamples() };
-  }
-
-  /** Starts a stack; where samples are changed together before that, it keeps copies of them until the last one is there. */
-  #startStack<M extends ArrayBufferLike>(rows: number, allocate: (byteLength: number) => M, timing: Timing): Stack<M> {
-    const stack = startStack(rows, allocate);
-    const steps = this.#steps.filter((step) => step.kind === "samples");
-    if (steps.length === 0) return stack;
-    const copies: Sample[] = [];
-    return {
-      add(sample) {
-        copies.push(copySample(sample));
-      },
-      finish() {
-        let samples: readonly Sample[] = copies;
-        for (const { apply } of steps) samples = timing.ofBatch(() => apply(samples));
-        for (const sample of samples) stack.add(sample);
-        return stack.finish();
-      },
-    };
   }
 
   #changeStack(batch: CollatedBatch, { epoch, start }: BatchJob, timing: Timing): void {

@@ -5,6 +5,7 @@ import { deriveKey, RandomStream } from "../core/random.ts";
 import type { SamplesTransform, StackedFeatures } from "./batch-transform.ts";
 import { buildCutmix } from "./cutmix.ts";
 import { buildMixup } from "./mixup.ts";
+import { buildPack } from "./pack.ts";
 import { buildPadBatch } from "./pad-batch.ts";
 import {
   buildTransform,
@@ -22,7 +23,12 @@ export interface Chain {
 
 /** One thing that is done to batches, built. What it draws depends on (seed, epoch, position, its place in the chain) alone. */
 export type BatchStep =
-  | { readonly kind: "samples"; readonly apply: SamplesTransform }
+  | {
+      readonly kind: "samples";
+      readonly apply: SamplesTransform;
+      /** Puts several samples into one row. Those that only repeat others must not be among them. */
+      readonly joinsRows?: boolean;
+    }
   | {
       readonly kind: "stack";
       readonly apply: (features: StackedFeatures, epoch: number, position: number) => void;
@@ -68,6 +74,7 @@ export function checkChain(descriptions: readonly TransformDescription[]): void 
 /** Builds what is done to batches, in order. */
 export function buildBatchSteps({ ofSamples, ofBatches }: Chain, seed: number): readonly BatchStep[] {
   return ofBatches.map((description, index): BatchStep => {
+    if (description.transform === "pack") return { kind: "samples", apply: buildPack(description), joinsRows: true };
     if (description.transform === "padBatch") return { kind: "samples", apply: buildPadBatch(description) };
     const transform = description.transform === "mixup" ? buildMixup(description) : buildCutmix(description);
     const place = ofSamples.length + index;

@@ -20,6 +20,7 @@ export type { MixSettings } from "./mix-rows.ts";
 export { mixup, type MixupDescription } from "./mixup.ts";
 export { normalize, type NormalizeDescription, type NormalizeSettings } from "./normalize.ts";
 export { oneHot, type OneHotDescription, type OneHotSettings } from "./one-hot.ts";
+export { pack, type PackDescription, type PackSettings } from "./pack.ts";
 export { padBatch, type PadBatchDescription, type PadBatchSettings } from "./pad-batch.ts";
 export { pad, type PadDescription, type PadSettings, type Side } from "./pad.ts";
 export { parseJson, type ParseJsonDescription, type ParseJsonSettings } from "./parse-json.ts";

@@ -19,6 +19,7 @@ import { buildMap, type MapDescription } from "./map.ts";
 import type { MixupDescription } from "./mixup.ts";
 import { buildNormalize, type NormalizeDescription } from "./normalize.ts";
 import { buildOneHot, type OneHotDescription } from "./one-hot.ts";
+import type { PackDescription } from "./pack.ts";
 import type { PadBatchDescription } from "./pad-batch.ts";
 import { buildPad, type PadDescription } from "./pad.ts";
 import { buildParseJson, type ParseJsonDescription } from "./parse-json.ts";
@@ -61,7 +62,7 @@ export type SampleTransformDescription =
   | TokenizeDescription;
 
 /** A transform of whole batches as plain JSON. It comes after those of samples. */
-export type BatchTransformDescription = PadBatchDescription | MixupDescription | CutmixDescription;
+export type BatchTransformDescription = PackDescription | PadBatchDescription | MixupDescription | CutmixDescription;
 
 /** A transform as plain JSON. */
 export type TransformDescription = SampleTransformDescription | BatchTransformDescription;
@@ -101,6 +102,7 @@ const builders: Builders = {
 
 /** Those of whole batches, in the order in which they may come: of the samples of a batch, then of their stack. */
 const batchTransforms: Readonly<Record<BatchTransformDescription["transform"], 1 | 2>> = {
+  pack: 1,
   padBatch: 1,
   mixup: 2,
   cutmix: 2,

@@ -50,7 +50,8 @@ export function findTokenizer(url: string): Tokenizer {
 
 async function loadPackage(): Promise<TokenizersPackage> {
   try {
-    return (await import("@huggingface/tokenizers")) as unknown as TokenizersPackage;
+    const loaded: TokenizersPackage = await import("@huggingface/tokenizers");
+    return loaded;
   } catch (cause) {
     throw new KdataError("package", `Cannot tokenize: the package ${PACKAGE} is not installed or does not load here`, {
       hint: `npm install ${PACKAGE}@${TRIED_VERSION}`,

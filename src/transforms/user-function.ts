@@ -38,10 +38,11 @@ export async function prepareUserFunction({ module, name }: UserFunction): Promi
   if (!modules.has(module)) modules.set(module, await importModule(module));
   const functions = Object.entries(modules.get(module) ?? {}).filter(([, value]) => typeof value === "function");
   if (functions.some(([exported]) => exported === name)) return;
-  const names = functions
-    .map(([exported]) => exported)
-    .sort()
-    .join(", ") || "none";
+  const names =
+    functions
+      .map(([exported]) => exported)
+      .sort()
+      .join(", ") || "none";
   throw new KdataError("usage", `Cannot use ${module}: it exports no function '${name}'; those it exports: ${names}`);
 }
 

@@ -11,6 +11,7 @@ import {
   map,
   mixup,
   oneHot,
+  pack,
   pad,
   padBatch,
   parseJson,
@@ -59,6 +60,12 @@ const chains: Record<string, readonly TransformDescription[]> = {
     padBatch("ids", { multipleOf: 4, lengths: "length", mask: "mask" }),
     mixup("ids", "y", { alpha: 0.4 }),
   ],
+  "text, packed": [
+    filter({ feature: "label", notIn: [3] }),
+    tokenize("text", { tokenizer, into: "ids", maxLength: 12 }),
+    select(["ids"]),
+    pack("ids", { length: 16 }),
+  ],
   "functions of a module": [
     map(module, "draw"),
     map(typed, "negate"),
@@ -99,14 +106,40 @@ test.each(Object.entries(chains))("%s: resumes at every batch with the same tail
   const whole = await collect(train);
   train.load({ ...train.state(), epoch: 0, samples: 0 });
   let delivered = 0;
-  for await (const _batch of train) {
-    delivered++;
+  for await (const { step } of train) {
+    delivered = step + 1;
     const rest = await open(chain, { workers: delivered % 3 === 0 ? 1 : 0, state: train.state() });
     if (delivered < whole.length) expect(digest(await collect(rest))).toBe(digest(whole.slice(delivered)));
     await rest.close();
   }
   await train.close();
 });
+
+test.each(["short", "pad", "drop"] as const)(
+  "packed: every rank makes as many steps, and the books balance (%s)",
+  async (remainder) => {
+    const keys: string[] = [];
+    const steps = [];
+    for (const rank of [0, 1, 2]) {
+      const chain = chains["text, packed"] as readonly TransformDescription[];
+      const train = await open(chain, { rank, worldSize: 3, batchSize: 5, remainder });
+      const batches = await collect(train);
+      steps.push(batches.length);
+      const { delivered, filtered, read } = train.ledger();
+      expect(delivered + filtered).toBe(read);
+      const own = batches
+        .flatMap((batch) => batch.keys.slice(0, batch.size - batch.padded))
+        .flatMap((key) => key.split(","));
+      expect(own.length).toBe(delivered);
+      expect(train.stats().samples).toBe(delivered);
+      keys.push(...own);
+      await train.close();
+    }
+    expect(new Set(steps).size).toBe(1);
+    expect(new Set(keys).size).toBe(keys.length);
+    if (remainder !== "drop") expect(keys.length).toBe(ROWS - Math.ceil((ROWS - 3) / 7));
+  },
+);
 
 test("each rank mixes its own batches", async () => {
   const chain = chains["images, cut and mixed"] as readonly TransformDescription[];

@@ -33,7 +33,7 @@ describe("map()", () => {
   });
 
   test("says what the function threw, and at which sample", () => {
-    const failure = expect.objectContaining({
+    const failure: unknown = expect.objectContaining({
       code: "format",
       at: sample.origin,
       message: expect.stringMatching(
