@@ -40,7 +40,7 @@ const WORKS_ON = ["samples", "the samples of a batch", "a stacked batch"] as con
 /**
  * Takes a chain apart.
  *
- * @throws {KdataError} `usage` when there is no transform of a name, or one stands behind another that works on what comes later.
+ * @throws {KdataError} `usage` when a transform stands behind another that works on what comes later.
  */
 export function splitChain(descriptions: readonly TransformDescription[]): Chain {
   const stages = descriptions.map(stageOf);

@@ -10,7 +10,6 @@ export { decodeImage, type DecodeImageDescription, type DecodeImageSettings } fr
 export { decodeRaw, type DecodeRawDescription, type RawLayout } from "./decode-raw.ts";
 export { decodeText, type DecodeTextDescription } from "./decode-text.ts";
 export { filter, type FilterCondition, type FilterDescription, type FilterValue } from "./filter.ts";
-export { format, type FormatDescription } from "./format.ts";
 export { imagePackages, imagePackageVersion, type ImagePackage } from "./image-packages.ts";
 export type { ImageSize, ResizeSettings } from "./image-size.ts";
 export { imagenet } from "./imagenet.ts";
@@ -44,6 +43,7 @@ export { reshape, type ReshapeDescription } from "./reshape.ts";
 export { resize, type ResizeDescription } from "./resize.ts";
 export { select, type SelectDescription } from "./select.ts";
 export { stack, type StackDescription } from "./stack.ts";
+export { template, type TemplateDescription } from "./template.ts";
 export { tokenize, type TokenizeDescription, type TokenizeSettings } from "./tokenize.ts";
 export { chainTransforms, type Pipeline, type Transform } from "./transform.ts";
 export type { UserFunction } from "./user-function.ts";

@@ -13,7 +13,6 @@ import { buildDecodeImage, type DecodeImageDescription } from "./decode-image.ts
 import { buildDecodeRaw, type DecodeRawDescription } from "./decode-raw.ts";
 import { buildDecodeText, type DecodeTextDescription } from "./decode-text.ts";
 import { buildFilter, type FilterDescription } from "./filter.ts";
-import { buildFormat, type FormatDescription } from "./format.ts";
 import { buildLayout, type LayoutDescription } from "./layout.ts";
 import { buildMap, type MapDescription } from "./map.ts";
 import type { MixupDescription } from "./mixup.ts";
@@ -31,6 +30,7 @@ import { buildReshape, type ReshapeDescription } from "./reshape.ts";
 import { buildResize, type ResizeDescription } from "./resize.ts";
 import { buildSelect, type SelectDescription } from "./select.ts";
 import { buildStack, type StackDescription } from "./stack.ts";
+import { buildTemplate, type TemplateDescription } from "./template.ts";
 import { buildTokenize, type TokenizeDescription } from "./tokenize.ts";
 import type { Transform } from "./transform.ts";
 
@@ -44,7 +44,6 @@ export type SampleTransformDescription =
   | DecodeRawDescription
   | DecodeTextDescription
   | FilterDescription
-  | FormatDescription
   | LayoutDescription
   | MapDescription
   | NormalizeDescription
@@ -59,6 +58,7 @@ export type SampleTransformDescription =
   | ResizeDescription
   | SelectDescription
   | StackDescription
+  | TemplateDescription
   | TokenizeDescription;
 
 /** A transform of whole batches as plain JSON. It comes after those of samples. */
@@ -82,7 +82,6 @@ const builders: Builders = {
   decodeRaw: buildDecodeRaw,
   decodeText: buildDecodeText,
   filter: buildFilter,
-  format: buildFormat,
   layout: buildLayout,
   map: buildMap,
   normalize: buildNormalize,
@@ -97,6 +96,7 @@ const builders: Builders = {
   resize: buildResize,
   select: buildSelect,
   stack: buildStack,
+  template: buildTemplate,
   tokenize: buildTokenize,
 };
 
@@ -122,19 +122,9 @@ export function isCostly({ transform }: TransformDescription): boolean {
   return costly.has(transform);
 }
 
-/**
- * Says what a transform works on: 0 samples, 1 the samples of a batch, 2 their stack.
- *
- * @throws {KdataError} `usage` when there is no transform of that name.
- */
+/** Says what a transform works on: 0 samples, 1 the samples of a batch, 2 their stack. */
 export function stageOf({ transform: name }: TransformDescription): 0 | 1 | 2 {
-  if (Object.hasOwn(builders, name)) return 0;
-  if (Object.hasOwn(batchTransforms, name)) return batchTransforms[name as keyof typeof batchTransforms];
-  const names = [...Object.keys(builders), ...Object.keys(batchTransforms)].sort();
-  const nearest = nearestName(name, names);
-  throw new KdataError("usage", `Cannot build transform '${name}': the transforms are ${names.join(", ")}`, {
-    ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
-  });
+  return Object.hasOwn(batchTransforms, name) ? batchTransforms[name as keyof typeof batchTransforms] : 0;
 }
 
 /**
@@ -143,17 +133,20 @@ export function stageOf({ transform: name }: TransformDescription): 0 | 1 | 2 {
  * @throws {KdataError} `usage` when there is no transform of that name, or it is one of whole batches.
  */
 export function buildTransform(description: TransformDescription): Transform {
-  const { transform: name } = description;
+  const name: string = description.transform;
   if (stageOf(description) > 0) {
-    throw new KdataError(
-      "usage",
-      `Cannot apply ${name} to a sample: it works on whole batches, after all transforms of samples`,
-    );
+    const reason = "it works on whole batches, after all transforms of samples";
+    throw new KdataError("usage", `Cannot apply ${name} to a sample: ${reason}`);
+  }
+  if (!Object.hasOwn(builders, name)) {
+    const names = [...Object.keys(builders), ...Object.keys(batchTransforms)].sort();
+    const nearest = nearestName(name, names);
+    throw new KdataError("usage", `Cannot build transform '${name}': the transforms are ${names.join(", ")}`, {
+      ...(nearest !== undefined && { hint: `did you mean '${nearest}'?` }),
+    });
   }
   // The compiler cannot see that the builder found under a description's name takes that description.
-  const build = builders[name as SampleTransformDescription["transform"]] as (
-    description: TransformDescription,
-  ) => Transform;
+  const build = builders[name as keyof Builders] as (description: TransformDescription) => Transform;
   return build(description);
 }
 

@@ -62,7 +62,6 @@ export function buildRowsTransform(description: SampleTransformDescription): Row
     case "decodeRaw":
     case "decodeText":
     case "filter":
-    case "format":
     case "layout":
     case "map":
     case "pad":
@@ -72,6 +71,7 @@ export function buildRowsTransform(description: SampleTransformDescription): Row
     case "randomResizedCrop":
     case "resize":
     case "stack":
+    case "template":
     case "tokenize":
       return undefined;
   }

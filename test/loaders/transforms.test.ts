@@ -7,7 +7,6 @@ import {
   cast,
   cutmix,
   filter,
-  format,
   map,
   mixup,
   oneHot,
@@ -19,6 +18,7 @@ import {
   reshape,
   select,
   stack,
+  template,
   tokenize,
   type TransformDescription,
 } from "../../src/transforms/index.ts";
@@ -52,7 +52,7 @@ const chains: Record<string, readonly TransformDescription[]> = {
   "text, padded by batch and mixed": [
     filter({ feature: "text", minLength: 1 }),
     parseJson("more", { fields: ["score"] }),
-    format("prompt", "{n}: {text}"),
+    template("prompt", "{n}: {text}"),
     tokenize("prompt", { tokenizer, into: "ids", maxLength: 9 }),
     cast("ids", "float32"),
     ...labelled,

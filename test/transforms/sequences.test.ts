@@ -4,12 +4,12 @@ import type { DType, Tensor } from "../../src/core/tensor.ts";
 import {
   concat,
   decodeText,
-  format,
   oneHot,
   pad,
   parseJson,
   rename,
   stack,
+  template,
   type PadSettings,
 } from "../../src/transforms/index.ts";
 import { apply, sampleOf, tensorOf } from "./samples.ts";
@@ -154,7 +154,9 @@ describe("text", () => {
 
   test("parseJson() gives the value, or fields of it", () => {
     const x = '{"a": [1], "b": 2.5, "c": true, "d": "e"}';
-    expect(apply(parseJson("x"), sampleOf({ x: Buffer.from(x) })).features["x"]).toEqual({ json: JSON.parse(x) as unknown });
+    expect(apply(parseJson("x"), sampleOf({ x: Buffer.from(x) })).features["x"]).toEqual({
+      json: JSON.parse(x) as unknown,
+    });
     expect(
       apply(parseJson("x", { fields: { x: "a", n: "b", c: "c", d: "d" } }), sampleOf({ x, k: "k" })).features,
     ).toEqual(
@@ -167,11 +169,11 @@ describe("text", () => {
     }
   });
 
-  test("format() writes values into a template, with doubled braces for braces", () => {
+  test("template() writes values into a template, with doubled braces for braces", () => {
     const sample = sampleOf({ a: "$&", n: tensorOf("int64", [], [2n ** 60n]), ok: tensorOf("bool", [], [0]) });
-    expect(apply(format("t", "{a}: {n} {{{ok}}}"), sample).features["t"]).toBe(`$&: ${2n ** 60n} {false}`);
-    for (const template of ["{", "a}", "{a}}", "{}"]) expect(() => format("t", template)).toThrow(RangeError);
-    expect(() => apply(format("t", "{none}"), sample)).toThrow(shapeError);
-    expect(() => apply(format("t", "{x}"), sampleOf({ x: tensorOf("int8", [2], [1, 2]) }))).toThrow(shapeError);
+    expect(apply(template("t", "{a}: {n} {{{ok}}}"), sample).features["t"]).toBe(`$&: ${2n ** 60n} {false}`);
+    for (const text of ["{", "a}", "{a}}", "{}"]) expect(() => template("t", text)).toThrow(RangeError);
+    expect(() => apply(template("t", "{none}"), sample)).toThrow(shapeError);
+    expect(() => apply(template("t", "{x}"), sampleOf({ x: tensorOf("int8", [2], [1, 2]) }))).toThrow(shapeError);
   });
 });
