@@ -20,8 +20,15 @@ export interface BatchAccount {
   readonly filtered: number;
   /** Rows at the end that repeat other samples. */
   readonly padded: number;
+  /** Samples that share a row with one before; left out where each has its own. */
+  readonly joined?: number;
   /** In the order of their positions. */
   readonly failures: readonly SampleFailure[];
+}
+
+/** Counts the samples that a batch delivers, padded ones not counted. */
+export function countDelivered(rows: number, { padded, joined = 0 }: BatchAccount): number {
+  return rows - padded + joined;
 }
 
 /** An account that is being kept. */

@@ -2,15 +2,17 @@
 
 import { isSampleError, KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
+import { buildBatchSteps, splitChain, type BatchStep } from "../transforms/chain.ts";
 import type { Pipeline } from "../transforms/transform.ts";
 import { startAccount, type BatchAccount, type OpenAccount } from "./account.ts";
-import { startStack, type CollatedBatch } from "./collate.ts";
+import type { CollatedBatch } from "./collate.ts";
 import { ColumnMaker } from "./column-maker.ts";
 import { recordCount } from "./dataset.ts";
 import { epochLength, orderOf, pipelineOf, transformNames, type EpochRecipe } from "./epoch.ts";
 import type { Order } from "./order.ts";
 import { packError } from "../core/packed-error.ts";
 import { RecordReader } from "./record-reader.ts";
+import { changeStack, startSampleStack } from "./sample-stack.ts";
 import { startTiming, type BatchTimings } from "./timings.ts";
 import type { Span } from "./topology.ts";
 
@@ -44,10 +46,11 @@ export class BatchMaker {
   /** Records of the data set, and positions of an epoch. */
   readonly #records: number;
   readonly #positions: number;
-  /** How many are timed. */
-  readonly #transforms: number;
   readonly #reader: RecordReader;
   readonly #pipeline: Pipeline;
+  /** How many transforms there are for each sample, and what is done to batches. */
+  readonly #sampleTransforms: number;
+  readonly #steps: readonly BatchStep[];
   readonly #onRecord: (record: number) => void;
   /** Given up at the first batch that it cannot make. */
   #columns: ColumnMaker | undefined;
@@ -57,17 +60,20 @@ export class BatchMaker {
    * Builds the transforms; opens no file yet. `onRecord` hears of each record before it is read, and NaN before a whole batch is read
    * as columns.
    *
-   * @throws {KdataError} `usage` when there is no such transform.
+   * @throws {KdataError} `usage` when there is no such transform, or one is at a wrong place.
    */
   constructor(recipe: BatchRecipe, onRecord: (record: number) => void = () => undefined) {
     this.#recipe = recipe;
     this.#onRecord = onRecord;
     this.#records = recordCount(recipe.dataset);
     this.#positions = epochLength(recipe);
-    this.#transforms = transformNames(recipe).length;
+    const chain = splitChain(recipe.transforms);
+    this.#sampleTransforms = transformNames(recipe).length - chain.ofBatches.length;
     this.#pipeline = pipelineOf(recipe);
+    this.#steps = buildBatchSteps(chain, recipe.seed);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
-    if (!recipe.mixture) this.#columns = ColumnMaker.create(this.#reader, recipe.transforms);
+    const isOfStack = this.#steps.every(({ kind }) => kind === "stack");
+    if (isOfStack && !recipe.mixture) this.#columns = ColumnMaker.create(this.#reader, chain.ofSamples);
   }
 
   /**
@@ -87,17 +93,19 @@ export class BatchMaker {
   }
 
   #makeOfColumns<M extends ArrayBufferLike>(
-    { epoch, start, size, padded }: BatchJob,
+    job: BatchJob,
     allocate: (byteLength: number) => M,
   ): CollatedJob<M> | undefined {
+    const { epoch, start, size, padded } = job;
     if (!this.#columns) return undefined;
-    const timing = startTiming(this.#transforms);
+    const timing = startTiming(this.#sampleTransforms);
     const recordAt = this.#orderOf(epoch);
     const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#positions));
     this.#onRecord(NaN);
     const made = this.#columns.make(records, allocate);
     if (!made) return undefined;
     const { batch, ...times } = made;
+    changeStack(this.#steps, batch, job, timing);
     const account = { read: size - padded, filtered: 0, padded, failures: [] };
     return { ...batch, account, timings: timing.ofColumns(times) };
   }
@@ -105,8 +113,9 @@ export class BatchMaker {
   #makeOfSamples<M extends ArrayBufferLike>(job: BatchJob, allocate: (byteLength: number) => M): CollatedJob<M> {
     const { epoch, start, size, padded } = job;
     const recordAt = this.#orderOf(epoch);
-    const stack = startStack(size, allocate);
-    const timing = startTiming(this.#transforms);
+    const timing = startTiming(this.#sampleTransforms);
+    const steps = this.#steps.filter((step) => step.kind === "samples");
+    const stack = startSampleStack(size, allocate, steps, timing);
     const account = startAccount();
     for (let row = 0; row < size; row++) {
       const position = (start + row) % this.#positions;
@@ -117,8 +126,8 @@ export class BatchMaker {
       timing.endSample(row);
     }
     if (account.rows() === 0 && this.#recipe.fillsEmpty) stack.add(this.#nearest(job, account));
-    const batch = stack.finish();
-    const done = account.finish();
+    const { batch, account: done } = stack.finish(account.finish());
+    changeStack(this.#steps, batch, job, timing);
     // A bad sample says nothing of the batches to come; a batch without one could have been made of columns, were there any.
     if (size > 1 && done.failures.length === 0) this.#columns = undefined;
     return { ...batch, account: done, timings: timing.ofSamples() };

@@ -6,7 +6,7 @@ import { emptyFeatures, isTensor, type Sample } from "../core/sample.ts";
 import { elementCount, zeros, type Tensor, type TensorData } from "../core/tensor.ts";
 import { columnsOf } from "../readers/columns.ts";
 import type { ColumnSpec } from "../readers/format.ts";
-import type { TransformDescription } from "../transforms/registry.ts";
+import type { SampleTransformDescription } from "../transforms/registry.ts";
 import { buildRowsTransform, type RowsTransform } from "../transforms/rows.ts";
 import { layOut, startFilling, type CollatedBatch } from "./collate.ts";
 import type { RecordReader } from "./record-reader.ts";
@@ -34,7 +34,7 @@ export class ColumnMaker {
   }
 
   /** `undefined` where a transform needs samples. */
-  static create(reader: RecordReader, descriptions: readonly TransformDescription[]): ColumnMaker | undefined {
+  static create(reader: RecordReader, descriptions: readonly SampleTransformDescription[]): ColumnMaker | undefined {
     const transforms = descriptions.map(buildRowsTransform);
     const known = transforms.filter((transform) => transform !== undefined);
     return known.length === transforms.length ? new ColumnMaker(reader, known) : undefined;

@@ -1,5 +1,6 @@
 // What an epoch of a recipe is: how long, in which order, and what becomes of its samples. One data set or a mixture of several.
 
+import { splitChain } from "../transforms/chain.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { recordCount, type Dataset } from "./dataset.ts";
@@ -28,16 +29,17 @@ export function orderOf({ dataset, mixture, shuffle, seed }: EpochRecipe, epoch:
 }
 
 /**
- * Builds the transforms.
+ * Builds the transforms of samples.
  *
  * @throws {KdataError} `usage` when there is no such transform.
  */
 export function pipelineOf({ mixture, transforms, seed }: EpochRecipe): Pipeline {
-  if (mixture) return mixedPipeline(mixture, transforms, seed);
-  return chainTransforms(transforms.map(buildTransform), seed);
+  const { ofSamples } = splitChain(transforms);
+  if (mixture) return mixedPipeline(mixture, ofSamples, seed);
+  return chainTransforms(ofSamples.map(buildTransform), seed);
 }
 
-/** Names every transform, in the order in which the pipeline counts them for its `times`. */
+/** Names every transform: those of samples in the order in which the pipeline counts them for its `times`, then those of batches. */
 export function transformNames({ mixture, transforms }: EpochRecipe): readonly string[] {
   if (mixture) return mixedTransforms(mixture, transforms);
   return transforms.map(({ transform }) => transform);

@@ -1,7 +1,7 @@
 // The books of an epoch: every sample that was read was delivered, skipped for a reason, or filtered out.
 
 import { isSampleError, KdataError, type ErrorCode, type Position } from "../core/errors.ts";
-import type { SampleFailure } from "./account.ts";
+import { countDelivered, type SampleFailure } from "./account.ts";
 import type { MadeBatch } from "./batch-producer.ts";
 import { unpackError } from "../core/packed-error.ts";
 
@@ -96,7 +96,7 @@ export class LedgerBook {
   enter({ batch, account }: MadeBatch): void {
     for (const failure of account.failures) this.#skip(failure);
     this.#read += account.read;
-    this.#delivered += batch.keys.length - account.padded;
+    this.#delivered += countDelivered(batch.keys.length, account);
     this.#filtered += account.filtered;
     this.#padded += account.padded;
   }

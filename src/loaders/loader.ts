@@ -2,6 +2,7 @@
 
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
+import { prepareTransforms } from "../transforms/prepare.ts";
 import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
@@ -77,6 +78,7 @@ export async function loader(
   const resolved = resolveOptions(options as LoaderOptions);
   const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);
+  await prepareTransforms(transforms);
   const dataset = await describeDataset(spec, { ...resolved, signal });
   checkAborted(signal);
   return startLoader({ dataset, transforms, shuffle, seed }, resolved);

@@ -4,7 +4,8 @@ import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkName, checkWhole } from "../core/options.ts";
 import { featureKind, isTensor, type Feature, type Sample } from "../core/sample.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
-import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { prepareTransforms } from "../transforms/prepare.ts";
+import { buildTransform, type SampleTransformDescription } from "../transforms/registry.ts";
 import { checkAborted } from "./aborted.ts";
 import { describeDataset, joinDatasets, recordCount, type Dataset } from "./dataset.ts";
 import type { EpochRecipe } from "./epoch.ts";
@@ -21,7 +22,7 @@ export interface MixSource extends DecodeOptions {
   /** Its share, relative to the weights of the others. Default 1. */
   readonly weight?: number;
   /** Applied to each of its samples, in order, before the transforms of all. */
-  readonly transforms?: readonly TransformDescription[];
+  readonly transforms?: readonly SampleTransformDescription[];
   /** The format's name. Found by content if left out. */
   readonly format?: string;
   /** What a file may declare before it is refused. */
@@ -83,6 +84,7 @@ export async function mix(sources: readonly MixSource[], options: MixOptions): P
   const schedule = scheduleOf(sources.map(({ weight = 1 }) => weight));
   const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);
+  await prepareTransforms([...sources.flatMap(({ transforms: own = [] }) => own), ...transforms]);
   const datasets: Dataset[] = [];
   for (const { source, ...decode } of sources) datasets.push(await describeDataset(source, { ...decode, signal }));
   checkAborted(signal);

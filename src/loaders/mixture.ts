@@ -1,7 +1,7 @@
 // Several data sets as one endless sequence: whose turn it is comes from a schedule, what it gives from an order of its own. An epoch of
 // the mixture is a piece of that sequence; the sources have epochs of their own and go on where they are.
 
-import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { buildTransform, type SampleTransformDescription, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { epochOrder, type Order, type Shuffle } from "./order.ts";
 import { positionAfterTurns, scheduleOf, turnAt, turnsBefore, type Schedule } from "./schedule.ts";
@@ -24,7 +24,7 @@ export interface MixtureSource {
   readonly firstRecord: number;
   readonly records: number;
   /** Its own, applied before those of all sources. */
-  readonly transforms: readonly TransformDescription[];
+  readonly transforms: readonly SampleTransformDescription[];
 }
 
 /** A point of the sequence from which its other points are counted. */
@@ -94,7 +94,7 @@ export function mixedOrder({ mixture, shuffle, seed }: MixtureSettings, epoch: n
  */
 export function mixedPipeline(
   { sources }: Mixture,
-  transforms: readonly TransformDescription[],
+  transforms: readonly SampleTransformDescription[],
   seed: number,
 ): Pipeline {
   const ownCount = sources.reduce((sum, source) => sum + source.transforms.length, 0);

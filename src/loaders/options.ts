@@ -4,7 +4,8 @@ import { KdataError } from "../core/errors.ts";
 import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
-import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { checkChain } from "../transforms/chain.ts";
+import type { TransformDescription } from "../transforms/registry.ts";
 import { allowedFailures, type OnError } from "./ledger.ts";
 import { checkShuffle, type Shuffle } from "./order.ts";
 import { findPlace } from "./rank.ts";
@@ -15,7 +16,7 @@ import { remainders, type Remainder } from "./topology.ts";
 export interface LoaderOptions extends DecodeOptions {
   /** Samples of one batch, on each rank. */
   readonly batchSize: number;
-  /** Applied to each sample, in order. */
+  /** Applied in order: to each sample, and behind those, to each batch. */
   readonly transforms?: readonly TransformDescription[];
   /**
    * Another order in each epoch; without it the order of the shards and their records. `{ blockSize }` reads blocks of records in
@@ -147,7 +148,7 @@ export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   checkWhole(ACTION, "workerTimeoutMs", resolved.workerTimeoutMs, 1, MAX_TIMER_MS);
   checkSkipping(ACTION, resolved);
   resolveLimits(limits);
-  for (const transform of transforms) buildTransform(transform);
+  checkChain(transforms);
   return resolved;
 }
 

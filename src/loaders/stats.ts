@@ -1,5 +1,6 @@
 // What a loader did and where the time went.
 
+import { countDelivered } from "./account.ts";
 import type { MadeBatch } from "./batch-producer.ts";
 import { batchBytes } from "./collate.ts";
 import type { BatchTimings } from "./timings.ts";
@@ -88,7 +89,7 @@ export class StatsBook {
     if (!isDelivered) return;
     this.#firstBatch ??= this.#lastBatch;
     this.#batches++;
-    this.#samples += batch.keys.length - account.padded;
+    this.#samples += countDelivered(batch.keys.length, account);
     this.#bytesDelivered += batchBytes(batch);
   }
 

@@ -2,12 +2,13 @@
 
 import { isSampleError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
+import { buildBatchSteps, splitChain, type BatchStep } from "../transforms/chain.ts";
 import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { startAccount, type OpenAccount } from "./account.ts";
 import type { BatchJob, CollatedJob } from "./batch-maker.ts";
-import { startStack } from "./collate.ts";
 import { packError } from "../core/packed-error.ts";
+import { changeStack, startSampleStack } from "./sample-stack.ts";
 import { createSlot } from "./slots.ts";
 import { startTiming } from "./timings.ts";
 
@@ -39,6 +40,9 @@ export interface StreamRecipe {
 export class StreamBatchMaker {
   readonly #recipe: StreamRecipe;
   readonly #pipeline: Pipeline;
+  /** How many transforms there are for each sample, and what is done to batches. */
+  readonly #sampleTransforms: number;
+  readonly #steps: readonly BatchStep[];
   readonly #allocate = createSlot((byteLength) => new ArrayBuffer(byteLength));
 
   /**
@@ -48,7 +52,10 @@ export class StreamBatchMaker {
    */
   constructor(recipe: StreamRecipe) {
     this.#recipe = recipe;
-    this.#pipeline = chainTransforms(recipe.transforms.map(buildTransform), recipe.seed);
+    const chain = splitChain(recipe.transforms);
+    this.#pipeline = chainTransforms(chain.ofSamples.map(buildTransform), recipe.seed);
+    this.#sampleTransforms = chain.ofSamples.length;
+    this.#steps = buildBatchSteps(chain, recipe.seed);
   }
 
   /**
@@ -60,8 +67,9 @@ export class StreamBatchMaker {
    */
   make(job: BatchJob, global: GlobalBatch, head: readonly Numbered[]): CollatedJob {
     const { epoch, start, size, padded } = job;
-    const stack = startStack(size, this.#allocate);
-    const timing = startTiming(this.#recipe.transforms.length);
+    const timing = startTiming(this.#sampleTransforms);
+    const steps = this.#steps.filter((step) => step.kind === "samples");
+    const stack = startSampleStack(size, this.#allocate, steps, timing);
     const account = startAccount();
     for (let row = 0; row < size; row++) {
       const position = start + row;
@@ -76,7 +84,9 @@ export class StreamBatchMaker {
       const sample = this.#nearest(job, global, head, account);
       if (sample) stack.add(sample);
     }
-    return { ...stack.finish(), account: account.finish(), timings: timing.ofSamples() };
+    const { batch, account: done } = stack.finish(account.finish());
+    changeStack(this.#steps, batch, job, timing);
+    return { ...batch, account: done, timings: timing.ofSamples() };
   }
 
   /** Transforms one sample. `undefined` where it is left out. */

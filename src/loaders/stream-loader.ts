@@ -1,6 +1,7 @@
 // Batches from what cannot seek. The frame is that of every loader: global batches of consecutive positions, of which each rank takes its
 // part; but positions are found by reading up to them.
 
+import { prepareTransforms } from "../transforms/prepare.ts";
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
 import { deriveKey, RandomStream } from "../core/random.ts";
@@ -37,6 +38,7 @@ export async function openStreamLoader(
 ): Promise<StreamLoader> {
   const resolved = resolveStreamOptions(options);
   checkAborted(resolved.signal);
+  await prepareTransforms(resolved.transforms);
   const opened = new StreamLoader(await findSamples(input, resolved), resolved);
   if (resolved.state) opened.load(resolved.state);
   return opened;

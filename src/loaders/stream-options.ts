@@ -3,7 +3,8 @@
 import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
-import { buildTransform, type TransformDescription } from "../transforms/registry.ts";
+import { checkChain } from "../transforms/chain.ts";
+import type { TransformDescription } from "../transforms/registry.ts";
 import type { OnError } from "./ledger.ts";
 import { checkSkipping } from "./options.ts";
 import { findPlace } from "./rank.ts";
@@ -98,6 +99,6 @@ export function resolveStreamOptions(options: StreamOptions): ResolvedStreamOpti
   if (resolved.maxFailures !== Infinity) checkWhole(ACTION, "maxFailures", resolved.maxFailures, 0);
   checkSkipping(ACTION, resolved);
   resolveLimits(limits);
-  for (const transform of transforms) buildTransform(transform);
+  checkChain(transforms);
   return resolved;
 }

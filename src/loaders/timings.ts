@@ -31,6 +31,8 @@ export interface Timing {
   readonly times: Float64Array | undefined;
   beginSample(row: number): void;
   endSample(row: number): void;
+  /** Runs what is done to the whole batch, and times it by itself. */
+  ofBatch<R>(run: () => R): R;
   ofSamples(): BatchTimings;
   ofColumns(times: ColumnTimes): BatchTimings;
 }
@@ -38,7 +40,7 @@ export interface Timing {
 // The clock costs as much as a small sample's copy, so it is read at every eighth sample only.
 const TIMED_EVERY = 8;
 
-/** Starts the clock. */
+/** Starts the clock of a batch with so many transforms of samples. */
 export function startTiming(transforms: number): Timing {
   const files = fileReads();
   const began = performance.now();
@@ -46,9 +48,11 @@ export function startTiming(transforms: number): Timing {
   let sampleBegan = 0;
   let samplesMs = 0;
   let times: Float64Array | undefined;
+  const batchMs: number[] = [];
 
-  function divide(totalMs: number, loadMs: number, transformsMs: readonly number[], collateMs: number): BatchTimings {
+  function divide(wholeMs: number, loadMs: number, transformsMs: readonly number[], collateMs: number): BatchTimings {
     const { bytes, ms } = fileReads();
+    const totalMs = batchMs.reduce((rest, one) => rest - one, wholeMs);
     const sum = transformsMs.reduce((all, one) => all + one, loadMs + collateMs);
     const perShare = totalMs / (sum || 1);
     const load = loadMs * perShare;
@@ -56,7 +60,7 @@ export function startTiming(transforms: number): Timing {
     return {
       readMs,
       decodeMs: load - readMs,
-      transformsMs: transformsMs.map((share) => share * perShare),
+      transformsMs: [...transformsMs.map((share) => share * perShare), ...batchMs],
       collateMs: collateMs * perShare,
       bytesRead: bytes - files.bytes,
     };
@@ -76,6 +80,12 @@ export function startTiming(transforms: number): Timing {
       times = undefined;
       samplesMs += performance.now() - sampleBegan;
     },
+    ofBatch(run) {
+      const started = performance.now();
+      const result = run();
+      batchMs.push(performance.now() - started);
+      return result;
+    },
     ofSamples() {
       const [loadMs = 0, ...transformsMs] = sums;
       const collateMs = samplesMs - transformsMs.reduce((all, one) => all + one, loadMs);
@@ -84,7 +94,8 @@ export function startTiming(transforms: number): Timing {
     ofColumns({ readAt, transformedAt }) {
       const ended = performance.now();
       const transformsMs = transformedAt.map((at, place) => at - (transformedAt[place - 1] ?? readAt));
-      return divide(ended - began, readAt - began, transformsMs, ended - (transformedAt.at(-1) ?? readAt));
+      const collateMs = batchMs.reduce((rest, one) => rest - one, ended - (transformedAt.at(-1) ?? readAt));
+      return divide(ended - began, readAt - began, transformsMs, collateMs);
     },
   };
 }

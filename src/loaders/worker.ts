@@ -1,6 +1,7 @@
 // The entry of a worker thread: makes the batches that it is first to claim, each in the slot that it is told.
 
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+import { prepareTransforms } from "../transforms/prepare.ts";
 import { BatchMaker } from "./batch-maker.ts";
 import { claimTask } from "./claims.ts";
 import { packError } from "../core/packed-error.ts";
@@ -8,9 +9,10 @@ import type { MakeBatch, WorkerAnswer, WorkerOrder, WorkerStart } from "./protoc
 import { beat } from "./pulse.ts";
 
 if (!parentPort) throw new TypeError("Cannot start: this file is the entry of a worker thread");
-serve(parentPort, workerData as WorkerStart);
+await serve(parentPort, workerData as WorkerStart);
 
-function serve(port: MessagePort, { recipe, worker, claims, pulse }: WorkerStart): void {
+async function serve(port: MessagePort, { recipe, worker, claims, pulse }: WorkerStart): Promise<void> {
+  await prepareTransforms([...(recipe.mixture?.sources ?? []), recipe].flatMap(({ transforms }) => transforms));
   const maker = new BatchMaker(recipe, (record) => {
     beat(pulse, record);
   });

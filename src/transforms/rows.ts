@@ -6,7 +6,9 @@ import { elementCount, type Tensor } from "../core/tensor.ts";
 import { buildCast } from "./cast.ts";
 import { requireTensor } from "./feature.ts";
 import { buildNormalize } from "./normalize.ts";
-import type { TransformDescription } from "./registry.ts";
+import { buildOneHot } from "./one-hot.ts";
+import type { SampleTransformDescription } from "./registry.ts";
+import { buildRename } from "./rename.ts";
 import { buildReshape } from "./reshape.ts";
 import { buildSelect } from "./select.ts";
 
@@ -21,7 +23,7 @@ export type RowsTransform = (stacked: Sample) => Sample | undefined;
  * Builds a transform of stacked samples whose result is bit for bit the stack of what the transform gives for each sample.
  * `undefined` where there is none.
  */
-export function buildRowsTransform(description: TransformDescription): RowsTransform | undefined {
+export function buildRowsTransform(description: SampleTransformDescription): RowsTransform | undefined {
   switch (description.transform) {
     case "select": {
       const select = buildSelect(description);
@@ -45,15 +47,32 @@ export function buildRowsTransform(description: TransformDescription): RowsTrans
         return buildReshape({ ...description, shape: [rows, ...filled] })(stacked, noRandom);
       };
     }
-    case "decodeRaw":
+    case "oneHot": {
+      const oneHot = buildOneHot(description);
+      return (stacked) => oneHot(stacked, noRandom);
+    }
+    case "rename": {
+      const rename = buildRename(description);
+      return (stacked) => rename(stacked, noRandom);
+    }
     case "centerCrop":
     case "colorJitter":
+    case "concat":
     case "decodeImage":
+    case "decodeRaw":
+    case "decodeText":
+    case "filter":
     case "layout":
+    case "map":
+    case "pad":
+    case "parseJson":
     case "randomCrop":
     case "randomFlip":
     case "randomResizedCrop":
     case "resize":
+    case "stack":
+    case "template":
+    case "tokenize":
       return undefined;
   }
 }

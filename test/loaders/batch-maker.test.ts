@@ -8,19 +8,19 @@ import { pipelineOf } from "../../src/loaders/epoch.ts";
 import { RecordReader } from "../../src/loaders/record-reader.ts";
 import { scheduleOf } from "../../src/loaders/schedule.ts";
 import type * as registry from "../../src/transforms/registry.ts";
-import type { Transform, TransformDescription } from "../../src/transforms/index.ts";
+import type { Transform, SampleTransformDescription } from "../../src/transforms/index.ts";
 import { openFiles } from "./epochs.ts";
 import { writeShards } from "./npy-shards.ts";
 
 const COUNTS = [5, 1, 7];
 const RECORDS = 13;
-const DRAW = { transform: "draw" } as unknown as TransformDescription;
+const DRAW = { transform: "draw" } as unknown as SampleTransformDescription;
 
-// None of the registered transforms draws random numbers: one is added that does.
+// A transform that gives what it draws.
 const draw: Transform = (sample, random) => ({ ...sample, features: { drawn: JSON.stringify(random().uniform()) } });
 vi.mock("../../src/transforms/registry.ts", async (load) => {
   const real = await load<typeof registry>();
-  const buildTransform = (description: TransformDescription) =>
+  const buildTransform = (description: SampleTransformDescription) =>
     description === DRAW ? draw : real.buildTransform(description);
   return { ...real, buildTransform };
 });

@@ -11,7 +11,7 @@ import { describeDataset, recordCount, type Dataset } from "../../src/loaders/da
 import { epochOrder } from "../../src/loaders/order.ts";
 import { RecordReader } from "../../src/loaders/record-reader.ts";
 import { buildTransform, cast, normalize, reshape, select } from "../../src/transforms/index.ts";
-import type { TransformDescription } from "../../src/transforms/registry.ts";
+import type { SampleTransformDescription } from "../../src/transforms/registry.ts";
 import { chainTransforms } from "../../src/transforms/transform.ts";
 import { writableFormatByName } from "../../src/writers/index.ts";
 
@@ -52,7 +52,7 @@ function write(shard: string, count: number, features: (record: number) => Featu
 /** The batch made sample by sample. */
 function bySamples(
   from: Dataset,
-  transforms: readonly TransformDescription[],
+  transforms: readonly SampleTransformDescription[],
   records: readonly number[],
 ): CollatedBatch {
   const reader = new RecordReader(from);
@@ -73,7 +73,7 @@ function describeBatch(batch: CollatedBatch): unknown {
   return { keys: batch.keys, features };
 }
 
-const chains: [string, readonly TransformDescription[]][] = [
+const chains: [string, readonly SampleTransformDescription[]][] = [
   ["no transform", []],
   ["select", [select({ b: "big", a: "image", c: "image" })]],
   [
@@ -103,7 +103,7 @@ describe.each(chains)("with %s", (_what, transforms) => {
   });
 });
 
-test.each<[string, readonly TransformDescription[], string]>([
+test.each<[string, readonly SampleTransformDescription[], string]>([
   ["a number that does not fit", [cast("big", "int32")], "Cannot cast 'big' to int32"],
   [
     "a scalar and a list of channels",

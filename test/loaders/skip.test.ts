@@ -13,7 +13,7 @@ import {
   type MixOptions,
 } from "../../src/loaders/index.ts";
 import type * as registry from "../../src/transforms/registry.ts";
-import type { Transform, TransformDescription } from "../../src/transforms/index.ts";
+import type { Transform, SampleTransformDescription } from "../../src/transforms/index.ts";
 import { collect, digest, keysOf } from "./epochs.ts";
 import { writeShards } from "./npy-shards.ts";
 
@@ -21,11 +21,11 @@ const COUNTS = [600, 1, 399];
 const RECORDS = 1000;
 
 // None of the registered transforms filters: one is added that leaves out every third record.
-const THIRDS = { transform: "thirds" } as unknown as TransformDescription;
+const THIRDS = { transform: "thirds" } as unknown as SampleTransformDescription;
 const thirds: Transform = (sample) => (sample.origin.record % 3 === 0 ? undefined : sample);
 vi.mock("../../src/transforms/registry.ts", async (load) => {
   const real = await load<typeof registry>();
-  const buildTransform = (description: TransformDescription) =>
+  const buildTransform = (description: SampleTransformDescription) =>
     description === THIRDS ? thirds : real.buildTransform(description);
   return { ...real, buildTransform };
 });

@@ -1,0 +1,88 @@
+// A chain of transforms in its parts: what is done to each sample, to the samples of a batch, and to their stack.
+
+import { KdataError } from "../core/errors.ts";
+import { deriveKey, RandomStream } from "../core/random.ts";
+import type { SamplesTransform, StackedFeatures } from "./batch-transform.ts";
+import { buildCutmix } from "./cutmix.ts";
+import { buildMixup } from "./mixup.ts";
+import { buildPack } from "./pack.ts";
+import { buildPadBatch } from "./pad-batch.ts";
+import {
+  buildTransform,
+  stageOf,
+  type BatchTransformDescription,
+  type SampleTransformDescription,
+  type TransformDescription,
+} from "./registry.ts";
+
+/** The parts of a chain, in the order in which they are applied. */
+export interface Chain {
+  readonly ofSamples: readonly SampleTransformDescription[];
+  readonly ofBatches: readonly BatchTransformDescription[];
+}
+
+/** One thing that is done to batches, built. What it draws depends on (seed, epoch, position, its place in the chain) alone. */
+export type BatchStep =
+  | {
+      readonly kind: "samples";
+      readonly apply: SamplesTransform;
+      /** Puts several samples into one row. Those that only repeat others must not be among them. */
+      readonly joinsRows?: boolean;
+    }
+  | {
+      readonly kind: "stack";
+      readonly apply: (features: StackedFeatures, epoch: number, position: number) => void;
+    };
+
+/** What the stages of `stageOf` work on. */
+const WORKS_ON = ["samples", "the samples of a batch", "a stacked batch"] as const;
+
+/**
+ * Takes a chain apart.
+ *
+ * @throws {KdataError} `usage` when a transform stands behind another that works on what comes later.
+ */
+export function splitChain(descriptions: readonly TransformDescription[]): Chain {
+  const stages = descriptions.map(stageOf);
+  for (const [place, stage] of stages.entries()) {
+    const before = stages[place - 1] ?? 0;
+    if (stage >= before) continue;
+    const [own, other] = [descriptions[place]?.transform ?? "", descriptions[place - 1]?.transform ?? ""];
+    throw new KdataError(
+      "usage",
+      `Cannot apply ${own} after ${other}: ${own} works on ${WORKS_ON[stage]}, ${other} on ${WORKS_ON[before]}`,
+      { hint: `put ${own} before ${other}` },
+    );
+  }
+  const first = stages.findIndex((stage) => stage > 0);
+  const count = first < 0 ? stages.length : first;
+  return {
+    ofSamples: descriptions.slice(0, count) as readonly SampleTransformDescription[],
+    ofBatches: descriptions.slice(count) as readonly BatchTransformDescription[],
+  };
+}
+
+/**
+ * Checks that a chain can be built.
+ *
+ * @throws {KdataError} as {@link splitChain} and the builders do.
+ */
+export function checkChain(descriptions: readonly TransformDescription[]): void {
+  for (const description of splitChain(descriptions).ofSamples) buildTransform(description);
+}
+
+/** Builds what is done to batches, in order. */
+export function buildBatchSteps({ ofSamples, ofBatches }: Chain, seed: number): readonly BatchStep[] {
+  return ofBatches.map((description, index): BatchStep => {
+    if (description.transform === "pack") return { kind: "samples", apply: buildPack(description), joinsRows: true };
+    if (description.transform === "padBatch") return { kind: "samples", apply: buildPadBatch(description) };
+    const transform = description.transform === "mixup" ? buildMixup(description) : buildCutmix(description);
+    const place = ofSamples.length + index;
+    return {
+      kind: "stack",
+      apply(features, epoch, position) {
+        transform(features, () => new RandomStream(deriveKey(seed, epoch, position, place)));
+      },
+    };
+  });
+}
