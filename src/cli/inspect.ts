@@ -2,10 +2,12 @@
 
 import type { Sample } from "../core/sample.ts";
 import { FileSource } from "../readers/source-file.ts";
-import type { Format, ReadOptions, ShardFiles } from "../readers/format.ts";
+import type { DecodeOptions, Format, ReadOptions, ShardFiles } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import type { StreamSource } from "../readers/source.ts";
 import type { CommandDefinition } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
 import { featureRow, summarizeFeatures, type FeatureReport } from "./feature-summary.ts";
 import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { mediaName } from "./describe.ts";
@@ -18,7 +20,7 @@ const DEFAULT_SCANNED_RECORDS = 1000;
 const TABLE_HEADER = ["feature", "kind", "shape/len", "dtype", "seen", "example"];
 
 /** How {@link inspect} looks. */
-export interface InspectOptions {
+export interface InspectOptions extends DecodeOptions {
   /** The format; found by content if left out. */
   readonly from?: string;
   /** Records of each shard whose features are looked at. Default 1,000. */
@@ -68,16 +70,18 @@ export async function inspect(spec: InputSpec, options: InspectOptions = {}): Pr
 }
 
 /** The verb for the command line. */
-export const inspectCommand: CommandDefinition<{ from?: string; records: string }> = {
+export const inspectCommand: CommandDefinition<DecodeFlags & { from?: string; records: string }> = {
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
       .addOption(fromOption(command))
       .option("-n, --records <count>", "records of each shard to look at", String(DEFAULT_SCANNED_RECORDS));
+    addDecodeFlags(command);
   },
   async run({ args, flags, output }) {
     const report = await inspect(inputSpec(args), {
       ...(flags.from !== undefined && { from: flags.from }),
+      ...decodeOptionsOf(flags),
       records: parseCount(flags.records, "--records"),
     });
     await output.report(report, report.shards.flatMap(shardLines));
@@ -89,9 +93,13 @@ function formatOption({ from }: InspectOptions): { format?: string } {
   return from === undefined ? {} : { format: from };
 }
 
+function readOptions({ limits, ...options }: InspectOptions): ReadOptions {
+  return { ...pickDecoding(options), ...(limits && { limits }) };
+}
+
 async function inspectShard(format: Format, shard: ShardFiles, options: InspectOptions): Promise<ShardReport> {
-  const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
-  const reader = openShard(format, shard, limits ? { limits } : {});
+  const { records: wanted = DEFAULT_SCANNED_RECORDS } = options;
+  const reader = openShard(format, shard, readOptions(options));
   try {
     const { isWhole, ...found } = await summarize(reader.samples(), wanted);
     return {
@@ -108,8 +116,8 @@ async function inspectShard(format: Format, shard: ShardFiles, options: InspectO
 }
 
 async function inspectStream(source: StreamSource, options: InspectOptions): Promise<ShardReport> {
-  const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
-  const { format, samples } = await openStream(source, { ...(limits && { limits }), ...formatOption(options) });
+  const { records: wanted = DEFAULT_SCANNED_RECORDS } = options;
+  const { format, samples } = await openStream(source, { ...readOptions(options), ...formatOption(options) });
   const { isWhole, ...found } = await summarize(samples, wanted);
   return {
     source: source.name,

@@ -5,7 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { KdataError } from "../core/errors.ts";
 import { formatByName } from "../readers/formats.ts";
 import { writableFormatByName } from "../writers/formats.ts";
-import { JobRunner, type Counts, type SampleOptions } from "./job-runner.ts";
+import { JobRunner, readOptionsOf, type Counts, type SampleOptions } from "./job-runner.ts";
 import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
 import { RecordFeed } from "./record-feed.ts";
@@ -31,7 +31,7 @@ export function startTasks(
   const { from, to, options } = setup;
   const format = formatByName(from);
   const writable = writableFormatByName(to);
-  const reading = options.limits ? { limits: options.limits } : {};
+  const reading = readOptionsOf(options);
   return async (job) => {
     const events = {
       onShard(shard: FinishedShard): void {

@@ -23,6 +23,7 @@ export const npz: Format = {
   name: "npz",
   title: "NPZ archive of arrays",
   extensions: ["npz"],
+  sealed: true,
   detect: (head) => firstZipName(head)?.endsWith(SUFFIX) === true,
   open([source, ...rest], options) {
     if (source === undefined || rest.length > 0) throw new TypeError("Cannot open npz: a shard is one file");
