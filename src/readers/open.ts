@@ -107,7 +107,7 @@ export async function openStream(
     const compression = compressionOfFile(head);
     if (compression) {
       const whole: StreamSource = { ...source, chunks: resume(pieces, chunks) };
-      chunks = inflateStream(whole, compression).chunks[Symbol.asyncIterator]();
+      chunks = inflateStream(whole, compression, resolveLimits(options.limits)).chunks[Symbol.asyncIterator]();
       ({ head, pieces } = await peek(chunks));
     }
     const format = given ?? detect(head, source.name);

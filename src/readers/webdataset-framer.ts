@@ -219,7 +219,7 @@ class SampleFramer implements Framer<SampleFrame> {
   #refuseStray(path: string, start: number): KdataError {
     return new KdataError("format", `Cannot read webdataset: "${path}" has no extension, so it is of no sample`, {
       at: this.#at(start),
-      hint: "Name it <key>.<extension>, or leave it out, or pass over such files: strayMembers skip.",
+      hint: 'Name it <key>.<extension>, or leave it out; strayMembers: "skip" (--stray-members skip) passes over such files.',
     });
   }
 

@@ -46,6 +46,6 @@ function framed(source: string, limits: Limits, options: FramedOptions): Framing
   return {
     framer: (start) => sampleFramer(source, { limits, options }, start, notesAt),
     ownChecksums: false,
-    decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source),
+    decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source, limits),
   };
 }
