@@ -79,7 +79,7 @@ export interface Limits {
   readonly headerBytes: number;
   /** Bytes that a compressed input may grow to in memory. */
   readonly inflatedBytes: number;
-  /** Bytes that each compressed byte may inflate to, beyond the first 64 MiB. */
+  /** Bytes that each compressed byte may inflate to, beyond the first 48 MiB. */
   readonly inflateRatio: number;
   /** Bytes that a Parquet row group may decode to beyond 32 for each byte that it takes in the file. */
   readonly rowGroupBytes: number;
