@@ -57,8 +57,8 @@ export class ContactSheet {
     this.#names = names;
   }
 
-  /** Whether it takes no more samples. */
-  get isFull(): boolean {
+  /** Says whether it takes no more samples. */
+  isFull(): boolean {
     return this.#tiles.length === MOST_IMAGES;
   }
 
@@ -68,7 +68,7 @@ export class ContactSheet {
    * @throws {KdataError} `usage` when the sample has no feature of a name that was given, or it holds no image.
    */
   add({ key, features }: Sample): void {
-    if (this.isFull) return;
+    if (this.isFull()) return;
     this.#image ??= this.#names.image ?? Object.keys(features).find((name) => pictureOf(features[name]) !== undefined);
     if (this.#image === undefined) return;
     const picture = pictureOf(features[this.#image]);
@@ -151,7 +151,7 @@ async function drawn(sharp: Sharp, picture: Picture, number: number): Promise<Bu
         : sharp(picture.bytes, {
             raw: { width: picture.width, height: picture.height, channels: picture.channels },
           });
-    const { width = TILE, height = TILE } = picture.kind === "raw" ? picture : await image.metadata();
+    const { width, height } = picture.kind === "raw" ? picture : await image.metadata();
     const kernel = Math.max(width, height) < TILE ? "nearest" : "lanczos3";
     const resized = image.resize(TILE, TILE, { fit: "contain", background: "#e8e8e8", kernel });
     return await resized.flatten({ background: "#ffffff" }).toColourspace("srgb").png().toBuffer();

@@ -85,12 +85,12 @@ export async function drawSheet(
   const sheet = new ContactSheet(options);
   const { format, shards } = await findDataset(spec, formatOption(options));
   for (const shard of shards) {
-    if (sheet.isFull) break;
+    if (sheet.isFull()) break;
     const reader = openShard(format, shard, readOptions(options));
     try {
       for (const sample of reader.samples()) {
         sheet.add(sample);
-        if (sheet.isFull) break;
+        if (sheet.isFull()) break;
       }
     } finally {
       reader.close();

@@ -34,7 +34,7 @@ export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> 
   const threads = Array.from({ length: Math.min(settings.workers, jobs.length) }, () => new TaskThread(settings));
   const failures: { readonly job: number; readonly error: unknown; readonly isStop: boolean }[] = [];
   let isStopped = signal?.aborted ?? false;
-  let isLeft = false; // jobs that nobody has begun
+  const left: number[] = []; // jobs that nobody has begun, as far as somebody came to them
   function stop(): void {
     isStopped = true;
     for (const thread of threads) thread.stop();
@@ -45,7 +45,7 @@ export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> 
       threads.map(async (thread) => {
         for (const [number, job] of queue) {
           if (isStopped || finishSignal?.aborted === true) {
-            isLeft = true;
+            left.push(number);
             return;
           }
           try {
@@ -66,7 +66,7 @@ export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> 
   // What fails because it was asked to stop is not the reason.
   const [first] = failures.sort((a, b) => Number(a.isStop) - Number(b.isStop) || a.job - b.job);
   if (first) throw first.error;
-  if (isLeft) throw new KdataError("aborted", "Cannot go on: stopped on request", { cause: finishSignal?.reason });
+  if (left.length > 0) throw new KdataError("aborted", "Cannot go on: stopped on request", { cause: finishSignal?.reason });
 }
 
 class TaskThread {
