@@ -66,7 +66,8 @@ export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> 
   // What fails because it was asked to stop is not the reason.
   const [first] = failures.sort((a, b) => Number(a.isStop) - Number(b.isStop) || a.job - b.job);
   if (first) throw first.error;
-  if (left.length > 0) throw new KdataError("aborted", "Cannot go on: stopped on request", { cause: finishSignal?.reason });
+  if (left.length > 0)
+    throw new KdataError("aborted", "Cannot go on: stopped on request", { cause: finishSignal?.reason });
 }
 
 class TaskThread {
