@@ -12,7 +12,7 @@ import type { WrittenShard } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
 import { refuseExisting, removeStale, settleExisting } from "./existing.ts";
 import { checkFirstSample, convertInWorkers, type WorkerEvents } from "./in-workers.ts";
-import { JobRunner, readOptionsOf, type Counts, type JobEvents } from "./job-runner.ts";
+import { JobRunner, type Counts, type JobEvents } from "./job-runner.ts";
 import { planJobs, remainingWork, type Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
 import type { ConvertOptions, ConvertReport, ShardProgress } from "./options.ts";
@@ -32,6 +32,7 @@ import {
 import { RecordFeed } from "./record-feed.ts";
 import { distinctTolerated, writeReport, type LeftOut } from "./skips.ts";
 import { keyedAs } from "./stream-keys.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_STEM = "data"; // what becomes of a stream without a usable name

@@ -4,8 +4,8 @@ import { isSampleError, KdataError } from "../core/errors.ts";
 import type { Origin, Sample } from "../core/sample.ts";
 import type { WritableFormat, WrittenShard } from "../writers/format.ts";
 import { ShardedWriter, numberedStem, type Splitting } from "../writers/sharded.ts";
-import type { DecodeOptions, ReadOptions } from "../readers/format.ts";
-import { pickDecoding, type ToleratedLog } from "../readers/tolerance.ts";
+import type { DecodeOptions } from "../readers/format.ts";
+import type { ToleratedLog } from "../readers/tolerance.ts";
 import { featureMap, type FeatureMap } from "./features.ts";
 import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
@@ -18,11 +18,6 @@ const TURN_MS = 20; // after so long the event loop gets its turn: signals, time
 /** The options that say what is read and what is written of it. */
 export type SampleOptions = Pick<ConvertOptions, "select" | "drop" | "rename" | "key" | "onError" | "limits"> &
   DecodeOptions;
-
-/** Picks how the input is read. */
-export function readOptionsOf({ limits, ...options }: Pick<ConvertOptions, "limits"> & DecodeOptions): ReadOptions {
-  return { ...pickDecoding(options), ...(limits && { limits }) };
-}
 
 /** What was written so far. */
 export interface Counts {

@@ -11,8 +11,8 @@ import type { WritableFormat } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
 import { listOutputs } from "../writers/output.ts";
 import { numberedStem } from "../writers/sharded.ts";
-import { readOptionsOf } from "./job-runner.ts";
 import type { ConvertOptions, ConvertPlan } from "./options.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 /** One output: a shard of its own for one input shard, or the numbered shards of all of them. */
 export interface PlannedOutput {

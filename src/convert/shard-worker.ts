@@ -5,10 +5,11 @@ import { setImmediate } from "node:timers/promises";
 import { KdataError } from "../core/errors.ts";
 import { formatByName } from "../readers/formats.ts";
 import { writableFormatByName } from "../writers/formats.ts";
-import { JobRunner, readOptionsOf, type Counts, type SampleOptions } from "./job-runner.ts";
+import { JobRunner, type Counts, type SampleOptions } from "./job-runner.ts";
 import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
 import { RecordFeed } from "./record-feed.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 /** What a worker is started with. */
 export interface ShardWorkerSetup {

@@ -9,11 +9,12 @@ import { ToleratedLog } from "../readers/tolerance.ts";
 import type { WritableFormat, WrittenShard } from "../writers/format.ts";
 import { writableFormatByName, writableFormats } from "../writers/formats.ts";
 import { StreamSink } from "../writers/sink.ts";
-import { JobRunner, readOptionsOf } from "./job-runner.ts";
+import { JobRunner } from "./job-runner.ts";
 import type { ConvertOptions, ConvertReport } from "./options.ts";
 import { checkOptions, countRecords } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
 import { distinctTolerated, writeReport, type LeftOut } from "./skips.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_NAME = "-";
