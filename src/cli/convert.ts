@@ -9,8 +9,10 @@ import { KdataError } from "../core/errors.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import { writableFormats } from "../writers/formats.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
 import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
-import { interruptible } from "./interrupt.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { finishable, interruptible } from "./interrupt.ts";
 import {
   formatByteRate,
   formatBytes,
@@ -26,7 +28,7 @@ import type { Notice, Progress } from "./progress.ts";
 const EXISTING_CHOICES = ["error", "skip", "overwrite", "resume"] as const;
 const EXISTING_HINT = "--if-exists skip | overwrite | resume";
 
-interface ConvertFlags {
+interface ConvertFlags extends DecodeFlags {
   readonly to?: string;
   readonly output?: string;
   readonly from?: string;
@@ -84,21 +86,44 @@ export const convertCommand: CommandDefinition<ConvertFlags> = {
           .choices(["fail", "skip"])
           .default("fail"),
       )
-      .option("--report <file>", "JSON Lines of the samples that were skipped")
+      .option("--report <file>", "JSON Lines of the samples that were skipped, and of what was passed over")
       .option("--name <base>", "base name of numbered shards, or of what standard input becomes")
       .option("--dry-run", "print the plan and touch nothing")
       .addHelpText("after", EXAMPLES);
+    addDecodeFlags(command);
   },
   async run(invocation) {
-    await interruptible(async (signal) => {
-      const spec = inputSpec(invocation.args, signal);
-      const options = convertOptions(invocation.flags);
-      if (options.output === "-") await streamConversion(spec, { ...options, signal }, invocation);
-      else if (invocation.flags.dryRun) await printPlan(spec, options, invocation);
-      else await runConversion(spec, { ...options, signal }, invocation);
-    });
-    return undefined;
+    const options = convertOptions(invocation.flags);
+    // Neither a stream that is read nor one that is written has shards to finish, and what is stopped there cannot be resumed.
+    if (options.output === "-" || invocation.args.includes("-") || invocation.flags.dryRun) {
+      await interruptible(async (signal) => {
+        const spec = inputSpec(invocation.args, signal);
+        if (options.output === "-") await streamConversion(spec, { ...options, signal }, invocation);
+        else if (invocation.flags.dryRun) await printPlan(spec, options, invocation);
+        else await runConversion(spec, { ...options, signal }, invocation);
+      });
+      return undefined;
+    }
+    return finishable(
+      async (signals) => {
+        await runConversion(invocation.args, { ...options, ...signals }, invocation);
+        // All of it was finished before there was anything to leave; whoever waits for it hears of the ^C all the same.
+        return signals.finishSignal.aborted ? exitCodes.interrupted : undefined;
+      },
+      {
+        onFinish: () => {
+          invocation.progress.note(FINISHING);
+        },
+        hint: "What is finished is kept: --resume goes on from there.",
+      },
+    );
   },
+};
+
+const FINISHING: Notice = {
+  terminal: "stopping when the shards under way are finished; ^C again stops now",
+  plain: "stopping when the shards under way are finished",
+  data: { stopping: true },
 };
 
 const ONE_THREAD: Notice = {
@@ -126,6 +151,7 @@ function convertOptions(flags: ConvertFlags): ConvertOptions {
     to,
     output,
     ifExists,
+    ...decodeOptionsOf(flags),
     ...(from !== undefined && { from }),
     ...(shardSize !== undefined && { shardSize: parseSize(shardSize, "--shard-size") }),
     ...(shards !== undefined && { shards: parseCount(shards, "--shards") }),
@@ -290,17 +316,18 @@ function planLine({ format, shards, records, bytes, to, outputs }: ConvertPlan, 
 }
 
 function doneNotice(report: ConvertReport, where: string): Notice {
-  const { records, bytes, seconds, shards, skipped, passedOver } = report;
+  const { records, bytes, seconds, shards, skipped, tolerated, passedOver } = report;
   const rate = formatSampleRate(records / seconds);
   const facts = [formatQuantity(records, "sample"), formatQuantity(shards.length, "shard"), formatBytes(bytes)];
   const terminal =
     `wrote ${facts.join(", ")} in ${formatDuration(seconds)} (${rate}, ${formatByteRate(bytes / seconds)})` +
     (skipped > 0 ? `, skipped ${formatQuantity(skipped, "bad sample")}` : "") +
+    (tolerated > 0 ? `, tolerated ${formatQuantity(tolerated, "fault")}` : "") +
     (passedOver > 0 ? `, passed over ${formatQuantity(passedOver, "shard")} that exist` : "");
   const total = records + skipped;
   const percent = total === 0 ? 100 : Math.floor((100 * records) / total);
   const count = `${formatCount(records)}/${formatCount(total)} (${percent}%)`;
-  const plain = `done ${count} ${rate} ${formatCount(skipped)} skipped -> ${where}`;
+  const plain = `done ${count} ${rate} ${formatCount(skipped)} skipped${tolerated > 0 ? `, ${formatCount(tolerated)} tolerated` : ""} -> ${where}`;
   return { terminal, plain, data: report };
 }
 

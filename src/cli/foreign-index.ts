@@ -7,6 +7,7 @@ import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import type {
   DatasetIndexForm,
+  DecodeOptions,
   Format,
   IndexForm,
   ReadOptions,
@@ -15,6 +16,7 @@ import type {
 } from "../readers/format.ts";
 import { isCompressedFile } from "../readers/open.ts";
 import { FileSource } from "../readers/source-file.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import { PartialFile } from "../writers/output.ts";
 import type { Turns } from "../core/turns.ts";
 
@@ -22,7 +24,7 @@ import type { Turns } from "../core/turns.ts";
 const BUFFER_BYTES = 1 << 16;
 
 /** Where indexes go. */
-export interface ForeignIndexOptions {
+export interface ForeignIndexOptions extends DecodeOptions {
   readonly output?: string;
   readonly ifExists?: "error" | "overwrite";
   readonly limits?: ReadOptions["limits"];
@@ -170,6 +172,6 @@ function urlFrom(output: string, path: string): string {
   return relative(dirname(output), path).split(sep).join("/");
 }
 
-function readOptions({ limits }: ForeignIndexOptions): ReadOptions {
-  return limits ? { limits } : {};
+function readOptions({ limits, ...options }: ForeignIndexOptions): ReadOptions {
+  return { ...pickDecoding(options), ...(limits && { limits }) };
 }

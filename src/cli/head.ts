@@ -1,9 +1,11 @@
 // `kdata head -n N SPEC...`: the first samples, for people or as JSON Lines.
 
 import type { Sample } from "../core/sample.ts";
-import type { ReadOptions } from "../readers/format.ts";
+import type { DecodeOptions, ReadOptions } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import type { CommandDefinition } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
 import { featureText, sampleJson, type SampleJson } from "./describe.ts";
 import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { parseCount } from "./numbers.ts";
@@ -11,7 +13,7 @@ import { parseCount } from "./numbers.ts";
 const DEFAULT_RECORDS = 10; // as head(1)
 
 /** What {@link head} prints. */
-export interface HeadOptions {
+export interface HeadOptions extends DecodeOptions {
   /** The format; found by content if left out. */
   readonly from?: string;
   /** Samples to print. Default 10. */
@@ -32,16 +34,18 @@ export async function* head(spec: InputSpec, options: HeadOptions = {}): AsyncGe
 }
 
 /** The verb for the command line. */
-export const headCommand: CommandDefinition<{ from?: string; records: string }> = {
+export const headCommand: CommandDefinition<DecodeFlags & { from?: string; records: string }> = {
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
       .option("-n, --records <count>", "samples to print", String(DEFAULT_RECORDS))
       .addOption(fromOption(command));
+    addDecodeFlags(command);
   },
   async run({ args, flags, output }) {
     const options: HeadOptions = {
       ...(flags.from !== undefined && { from: flags.from }),
+      ...decodeOptionsOf(flags),
       records: parseCount(flags.records, "--records"),
     };
     for await (const sample of firstSamples(inputSpec(args), options)) {
@@ -60,9 +64,9 @@ async function* firstSamples(spec: InputSpec, options: HeadOptions): AsyncGenera
   }
 }
 
-async function* allSamples(spec: InputSpec, { from, limits }: HeadOptions): AsyncGenerator<Sample, void> {
+async function* allSamples(spec: InputSpec, { from, limits, ...options }: HeadOptions): AsyncGenerator<Sample, void> {
   const found = from === undefined ? {} : { format: from };
-  const readOptions = limits ? { limits } : {};
+  const readOptions: ReadOptions = { ...pickDecoding(options), ...(limits && { limits }) };
   if (isStream(spec)) {
     const { samples } = await openStream(spec, { ...readOptions, ...found });
     yield* samples;

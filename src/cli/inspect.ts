@@ -1,11 +1,15 @@
 // `kdata inspect SPEC...`: what is stored: format, size, records, features.
 
+import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import { FileSource } from "../readers/source-file.ts";
-import type { Format, ReadOptions, ShardFiles } from "../readers/format.ts";
+import type { DecodeOptions, Format, ReadOptions, ShardFiles } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import type { StreamSource } from "../readers/source.ts";
 import type { CommandDefinition } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
+import { ContactSheet, type SheetFeatures, type SheetReport } from "./contact-sheet.ts";
 import { featureRow, summarizeFeatures, type FeatureReport } from "./feature-summary.ts";
 import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
 import { mediaName } from "./describe.ts";
@@ -18,7 +22,7 @@ const DEFAULT_SCANNED_RECORDS = 1000;
 const TABLE_HEADER = ["feature", "kind", "shape/len", "dtype", "seen", "example"];
 
 /** How {@link inspect} looks. */
-export interface InspectOptions {
+export interface InspectOptions extends DecodeOptions {
   /** The format; found by content if left out. */
   readonly from?: string;
   /** Records of each shard whose features are looked at. Default 1,000. */
@@ -67,19 +71,75 @@ export async function inspect(spec: InputSpec, options: InspectOptions = {}): Pr
   return { schema: "kdata.inspect/1", shards };
 }
 
+/**
+ * Draws a contact sheet of the first images of a data set, up to 64, as a PNG.
+ *
+ * @throws {KdataError} as {@link inspect}; `shape` when there is no image, `package` when sharp is not there, `usage` for a name that
+ *   no feature has, `output` when the disk refuses.
+ */
+export async function drawSheet(
+  spec: string | readonly string[],
+  path: string,
+  options: InspectOptions & SheetFeatures = {},
+): Promise<SheetReport> {
+  const sheet = new ContactSheet(options);
+  const { format, shards } = await findDataset(spec, formatOption(options));
+  for (const shard of shards) {
+    if (sheet.isFull()) break;
+    const reader = openShard(format, shard, readOptions(options));
+    try {
+      for (const sample of reader.samples()) {
+        sheet.add(sample);
+        if (sheet.isFull()) break;
+      }
+    } finally {
+      reader.close();
+    }
+  }
+  return sheet.write(path);
+}
+
+interface InspectFlags extends DecodeFlags {
+  readonly from?: string;
+  readonly records: string;
+  readonly sheet?: string;
+  readonly image?: string;
+  readonly label?: string;
+}
+
 /** The verb for the command line. */
-export const inspectCommand: CommandDefinition<{ from?: string; records: string }> = {
+export const inspectCommand: CommandDefinition<InspectFlags> = {
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns; - is standard input")
       .addOption(fromOption(command))
-      .option("-n, --records <count>", "records of each shard to look at", String(DEFAULT_SCANNED_RECORDS));
+      .option("-n, --records <count>", "records of each shard to look at", String(DEFAULT_SCANNED_RECORDS))
+      .option("--sheet <file>", "draw a contact sheet of up to 64 images with their labels: out.png")
+      .option("--image <feature>", "the images of the sheet; found by content if left out")
+      .option("--label <feature>", "the labels of the sheet; the first number or text if left out");
+    addDecodeFlags(command);
   },
   async run({ args, flags, output }) {
-    const report = await inspect(inputSpec(args), {
-      ...(flags.from !== undefined && { from: flags.from }),
-      records: parseCount(flags.records, "--records"),
-    });
+    const { from, records, sheet, image, label, ...decoding } = flags;
+    const options = {
+      ...(from !== undefined && { from }),
+      ...decodeOptionsOf(decoding),
+      records: parseCount(records, "--records"),
+    };
+    if (sheet === undefined && (image !== undefined || label !== undefined)) {
+      throw new KdataError("usage", "Cannot inspect: --image and --label go with --sheet");
+    }
+    if (sheet !== undefined) {
+      if (args.includes("-"))
+        throw new KdataError("usage", "Cannot draw a sheet of standard input: save it to a file first");
+      const features = { ...(image !== undefined && { image }), ...(label !== undefined && { label }) };
+      const drawn = await drawSheet(args, sheet, { ...options, ...features });
+      const of = drawn.label === undefined ? "" : ` with ${drawn.label}`;
+      const line = `drew ${formatQuantity(drawn.images, "image")} (${drawn.image}${of}) -> ${drawn.path}`;
+      await output.report({ schema: "kdata.inspect-sheet/1", ...drawn }, [line]);
+      return undefined;
+    }
+    const report = await inspect(inputSpec(args), options);
     await output.report(report, report.shards.flatMap(shardLines));
     return undefined;
   },
@@ -89,9 +149,13 @@ function formatOption({ from }: InspectOptions): { format?: string } {
   return from === undefined ? {} : { format: from };
 }
 
+function readOptions({ limits, ...options }: InspectOptions): ReadOptions {
+  return { ...pickDecoding(options), ...(limits && { limits }) };
+}
+
 async function inspectShard(format: Format, shard: ShardFiles, options: InspectOptions): Promise<ShardReport> {
-  const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
-  const reader = openShard(format, shard, limits ? { limits } : {});
+  const { records: wanted = DEFAULT_SCANNED_RECORDS } = options;
+  const reader = openShard(format, shard, readOptions(options));
   try {
     const { isWhole, ...found } = await summarize(reader.samples(), wanted);
     return {
@@ -108,8 +172,8 @@ async function inspectShard(format: Format, shard: ShardFiles, options: InspectO
 }
 
 async function inspectStream(source: StreamSource, options: InspectOptions): Promise<ShardReport> {
-  const { records: wanted = DEFAULT_SCANNED_RECORDS, limits } = options;
-  const { format, samples } = await openStream(source, { ...(limits && { limits }), ...formatOption(options) });
+  const { records: wanted = DEFAULT_SCANNED_RECORDS } = options;
+  const { format, samples } = await openStream(source, { ...readOptions(options), ...formatOption(options) });
   const { isWhole, ...found } = await summarize(samples, wanted);
   return {
     source: source.name,

@@ -1,13 +1,17 @@
 // `kdata index SPEC...`: keeps an index beside each shard, or writes the index that another tool reads.
 
+import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { KdataError } from "../core/errors.ts";
-import type { ChecksummedIndex, Format, ReadOptions, ShardFiles } from "../readers/format.ts";
+import type { ChecksummedIndex, DecodeOptions, Format, ReadOptions, ShardFiles } from "../readers/format.ts";
 import { formats } from "../readers/formats.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import { encodeSidecar, sidecarPath } from "../readers/sidecar.ts";
 import { FileSource } from "../readers/source-file.ts";
+import { sealBlocks } from "../readers/source-sealed.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import type { CommandDefinition } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
 import { formNames, writeForm, writeWhole, type Made } from "./foreign-index.ts";
 import { fromOption } from "./input.ts";
 import { interruptible } from "./interrupt.ts";
@@ -18,7 +22,7 @@ import { takeTurns, type Turns } from "../core/turns.ts";
 const EXISTING_CHOICES = ["error", "overwrite"] as const;
 
 /** What {@link indexShards} makes. */
-export interface IndexOptions {
+export interface IndexOptions extends DecodeOptions {
   /** The format; found by content if left out. */
   readonly from?: string;
   /** The form of another tool: `wids`, `dali`, `tfindex`. kdata's own beside each shard if left out. */
@@ -54,7 +58,8 @@ export interface IndexReport {
 
 /**
  * Indexes shards: scans each of them once and keeps beside it, as `<file>.kidx`, where its records lie and the CRC-32C of
- * each one's bytes. Readers and loaders then need no scan, and hold records without a checksum of their own to that one. With
+ * each one's bytes. Readers and loaders then need no scan, and hold records without a checksum of their own to that one. Of
+ * formats whose records are found without an index it keeps the checksums of blocks of each file, to which what is read is held. With
  * `as` the index is written in the form of another tool instead.
  *
  * An index gets its name only when it is whole.
@@ -77,12 +82,14 @@ export async function indexShards(spec: string | readonly string[], options: Ind
 }
 
 /** The verb for the command line. */
-export const indexCommand: CommandDefinition<{
-  from?: string;
-  as?: string;
-  output?: string;
-  ifExists: (typeof EXISTING_CHOICES)[number];
-}> = {
+export const indexCommand: CommandDefinition<
+  DecodeFlags & {
+    from?: string;
+    as?: string;
+    output?: string;
+    ifExists: (typeof EXISTING_CHOICES)[number];
+  }
+> = {
   configure(command) {
     command
       .argument("<spec...>", "files, brace or glob patterns")
@@ -96,8 +103,9 @@ export const indexCommand: CommandDefinition<{
           .default("error"),
       )
       .addHelpText("after", EXAMPLES);
+    addDecodeFlags(command);
   },
-  async run({ args, flags: { from, as, output: path, ifExists }, output, progress }) {
+  async run({ args, flags: { from, as, output: path, ifExists, ...flags }, output, progress }) {
     if (args.includes("-")) throw new KdataError("usage", "Cannot index standard input: save it to a file first");
     progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
     const report = await interruptible((signal) =>
@@ -105,6 +113,7 @@ export const indexCommand: CommandDefinition<{
         ...(from !== undefined && { from }),
         ...(as !== undefined && { as }),
         ...(path !== undefined && { output: path }),
+        ...decodeOptionsOf(flags),
         ifExists,
         signal,
         onProgress({ shard, samples }) {
@@ -143,6 +152,11 @@ async function keepSidecars(run: IndexRun): Promise<Made> {
   }
   const outputs: string[] = [];
   let samples = 0;
+  for (const shard of format.sealed ? shards : []) {
+    samples += await sealShard(run, shard, samples);
+    outputs.push(...shard.paths.map(sidecarPath));
+  }
+  if (format.sealed) return { samples, outputs };
   for (const { name, paths } of shards) {
     const [path = name] = paths;
     // The size and time of before the scan: should the file change meanwhile, the index is stale and not wrong.
@@ -160,12 +174,12 @@ async function scanShard(
   shard: ShardFiles,
   before: number,
 ): Promise<ChecksummedIndex> {
-  const { limits, onProgress } = options;
-  const reader = openShard(format, shard, limits ? { limits } : {});
+  const { onProgress } = options;
+  const reader = openShard(format, shard, readOptions(options));
   try {
     const scan = reader.scan();
     if (scan === undefined) {
-      const reason = `Cannot index: ${format.title} needs no index: records are found by arithmetic`;
+      const reason = `Cannot index: ${format.title} needs no index: records are found without one`;
       throw new KdataError("unsupported", reason, { at: { source: shard.name } });
     }
     for (let found = 0; ; found++) {
@@ -178,6 +192,38 @@ async function scanShard(
   } finally {
     reader.close();
   }
+}
+
+/** Keeps the checksums of the blocks of each file of a shard, and says how many records the shard has. */
+async function sealShard({ format, options, turns }: IndexRun, shard: ShardFiles, before: number): Promise<number> {
+  // What an index says goes for what can be read: a damaged file gets none. Nor is it held to the one that is replaced.
+  for (const path of shard.paths) rmSync(sidecarPath(path), { force: true });
+  const reader = openShard(format, shard, readOptions(options));
+  const records = reader.count();
+  reader.close();
+  for (const path of shard.paths) {
+    const file = new FileSource(path);
+    try {
+      const blocks = sealBlocks(file);
+      for (let next = blocks.next(); ; next = blocks.next()) {
+        if (next.done === true) {
+          const of = { format: format.name, size: file.size, modifiedNs: file.modifiedNs };
+          writeWhole(sidecarPath(path), encodeSidecar(next.value, of));
+          break;
+        }
+        if (!turns.isOver()) continue;
+        options.onProgress?.({ shard: path, samples: before });
+        await turns.yield();
+      }
+    } finally {
+      file.close();
+    }
+  }
+  return records;
+}
+
+function readOptions({ limits, ...options }: IndexOptions): ReadOptions {
+  return { ...pickDecoding(options), ...(limits && { limits }) };
 }
 
 /** Its size and time are known afterwards as well. */

@@ -2,9 +2,11 @@
 
 import { basename } from "node:path";
 import type { Sample } from "../core/sample.ts";
-import type { Format, ReadOptions, ShardFiles } from "../readers/format.ts";
+import type { DecodeOptions, Format, ReadOptions, ShardFiles } from "../readers/format.ts";
 import { findDataset, openShard, openStream } from "../readers/open.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import type { CommandDefinition } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
 import { formatShape } from "./describe.ts";
 import { collectStatistics, type FieldStatistics } from "./feature-statistics.ts";
 import { fromOption, inputSpec, isStream, type InputSpec } from "./input.ts";
@@ -19,7 +21,7 @@ const SHOWN_DIGITS = 5; // of a mean, for people; --json has all of them
 const TABLE_HEADER = ["feature", "kind", "shape/len", "count", "min", "max", "mean", "std", "nan", "inf", "distinct"];
 
 /** How {@link stats} looks. */
-export interface StatsOptions {
+export interface StatsOptions extends DecodeOptions {
   /** The format; found by content if left out. */
   readonly from?: string;
   readonly limits?: ReadOptions["limits"];
@@ -63,15 +65,17 @@ export async function stats(spec: InputSpec, options: StatsOptions = {}): Promis
 }
 
 /** The verb for the command line. */
-export const statsCommand: CommandDefinition<{ from?: string }> = {
+export const statsCommand: CommandDefinition<DecodeFlags & { from?: string }> = {
   configure(command) {
     command.argument("<spec...>", "files, brace or glob patterns; - is standard input").addOption(fromOption(command));
+    addDecodeFlags(command);
   },
   async run({ args, flags, output, progress }) {
     progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
     const report = await interruptible((signal) =>
       stats(inputSpec(args, signal), {
         ...(flags.from !== undefined && { from: flags.from }),
+        ...decodeOptionsOf(flags),
         signal,
         onProgress({ shard, samples }) {
           progress.update({ label: basename(shard), position: samples, total: undefined });
@@ -99,7 +103,7 @@ class StatsRun {
 
   get readOptions(): ReadOptions {
     const { limits } = this.#options;
-    return limits ? { limits } : {};
+    return { ...pickDecoding(this.#options), ...(limits && { limits }) };
   }
 
   async addShard(format: Format, shard: ShardFiles): Promise<void> {

@@ -2,10 +2,20 @@
 
 import { basename } from "node:path";
 import { KdataError, type ErrorCode } from "../core/errors.ts";
-import type { Fault, Format, ReadOptions, ShardFiles, ShardReader } from "../readers/format.ts";
+import type {
+  DecodeOptions,
+  Fault,
+  Format,
+  ReadOptions,
+  ShardFiles,
+  ShardReader,
+  Tolerated,
+} from "../readers/format.ts";
 import { faultOr } from "../readers/fault.ts";
 import { findDataset, openShard } from "../readers/open.ts";
+import { pickDecoding, ToleratedLog } from "../readers/tolerance.ts";
 import type { CommandDefinition } from "./command.ts";
+import { addDecodeFlags, decodeOptionsOf, type DecodeFlags } from "./decode-flags.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { fromOption } from "./input.ts";
 import { interruptible } from "./interrupt.ts";
@@ -17,7 +27,7 @@ import { takeTurns, type Turns } from "../core/turns.ts";
 const MAX_TOLD_FAULTS = 1000;
 
 /** How {@link validate} looks. */
-export interface ValidateOptions {
+export interface ValidateOptions extends DecodeOptions {
   /** The format; found by content if left out. */
   readonly from?: string;
   readonly limits?: ReadOptions["limits"];
@@ -49,6 +59,10 @@ export interface ValidateReport {
   /** The first thousand bad records, in order. */
   readonly faults: readonly FaultReport[];
   readonly ignoredIndexes: readonly IgnoredIndex[];
+  /** How many times something was passed over because an option allows it. */
+  readonly passedOver: number;
+  /** The first thousand of them, in order. */
+  readonly tolerated: readonly Tolerated[];
 }
 
 /** One bad record, or a shard that cannot be read at all. */
@@ -89,9 +103,10 @@ export async function validate(
 }
 
 /** The verb for the command line. */
-export const validateCommand: CommandDefinition<{ from?: string }> = {
+export const validateCommand: CommandDefinition<DecodeFlags & { from?: string }> = {
   configure(command) {
     command.argument("<spec...>", "files, brace or glob patterns").addOption(fromOption(command));
+    addDecodeFlags(command);
   },
   async run({ args, flags, output, progress }) {
     if (args.includes("-")) {
@@ -101,6 +116,7 @@ export const validateCommand: CommandDefinition<{ from?: string }> = {
     const report = await interruptible((signal) =>
       validate(args, {
         ...(flags.from !== undefined && { from: flags.from }),
+        ...decodeOptionsOf(flags),
         signal,
         onProgress({ shard, records, bad }) {
           const label = bad > 0 ? `${basename(shard)} (${formatCount(bad)} bad)` : basename(shard);
@@ -127,6 +143,7 @@ class ValidationRun {
   readonly #totalBytes: number;
   readonly #faults: FaultReport[] = [];
   readonly #ignoredIndexes: IgnoredIndex[] = [];
+  readonly #log = new ToleratedLog();
   #ok = 0;
   #bad = 0;
 
@@ -145,6 +162,7 @@ class ValidationRun {
   }
 
   result(): Omit<ValidateReport, "schema" | "seconds"> {
+    const tolerated = this.#log.take();
     return {
       files: this.#files,
       records: this.#ok + this.#bad,
@@ -153,14 +171,18 @@ class ValidationRun {
       bytes: this.#totalBytes,
       faults: this.#faults,
       ignoredIndexes: this.#ignoredIndexes,
+      passedOver: tolerated.length,
+      tolerated: tolerated.slice(0, MAX_TOLD_FAULTS),
     };
   }
 
   #open(shard: ShardFiles): ShardReader {
     const { limits } = this.#options;
     return openShard(this.#format, shard, {
+      ...pickDecoding(this.#options),
       ...(limits && { limits }),
       onIgnoredIndex: (reason) => this.#ignoredIndexes.push({ source: shard.name, reason }),
+      onTolerated: this.#log.add,
     });
   }
 
@@ -202,14 +224,23 @@ class ValidationRun {
   }
 }
 
-function reportLines({ faults, ignoredIndexes, files, records, ok, bad, bytes, seconds }: ValidateReport): string[] {
+function reportLines(report: ValidateReport): string[] {
+  const { faults, ignoredIndexes, tolerated, passedOver, files, records, ok, bad, bytes, seconds } = report;
   const lines = faults.flatMap(faultLines);
   if (bad > faults.length) lines.push(`and ${formatCount(bad - faults.length)} more`);
   lines.push(...ignoredIndexes.map(({ source, reason }) => `${source}: its index was not used: ${reason}`));
+  lines.push(...tolerated.map(toleratedLine));
+  if (passedOver > tolerated.length) lines.push(`and ${formatCount(passedOver - tolerated.length)} more passed over`);
   const what = `${formatQuantity(records, "record")} in ${formatQuantity(files, "file")}`;
   const rate = formatByteRate(bytes / seconds);
   lines.push(`checked ${what}: ${formatCount(ok)} ok, ${formatCount(bad)} bad (${rate})`);
   return lines;
+}
+
+/** `a.tar: record 3 at byte 2,048: passed over 512 bytes (strayMembers): "README" has no extension`. */
+function toleratedLine({ policy, source, record, byte, bytes, reason }: Tolerated): string {
+  const what = bytes === undefined || bytes === 0 ? "" : ` ${formatQuantity(bytes, "byte")}`;
+  return `${source}: record ${formatCount(record)} at byte ${formatCount(byte)}: passed over${what} (${policy}): ${reason}`;
 }
 
 /** `out/train-003.tfrecord: record 1,204 at byte 39,518,220: the data checksum does not match`. */

@@ -4,9 +4,10 @@ import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 
 import { KdataError } from "../core/errors.ts";
-import type { ReadOptions, ShardFiles } from "../readers/format.ts";
+import type { ShardFiles } from "../readers/format.ts";
 import { openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
+import { ToleratedLog } from "../readers/tolerance.ts";
 import type { WrittenShard } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
 import { refuseExisting, removeStale, settleExisting } from "./existing.ts";
@@ -29,8 +30,9 @@ import {
   workersOf,
 } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
-import { writeSkipReport, type SkippedSample } from "./skips.ts";
+import { distinctTolerated, writeReport, type LeftOut } from "./skips.ts";
 import { keyedAs } from "./stream-keys.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_STEM = "data"; // what becomes of a stream without a usable name
@@ -62,7 +64,7 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
   const { format, to } = prepared;
   const { outputs, manifest } = settleExisting(prepared, options);
   const inputs = inputsOf(outputs);
-  const counts = isCounted(options) ? countRecords(format, inputs, options.limits) : undefined;
+  const counts = isCounted(options) ? countRecords(format, inputs, options) : undefined;
   const planned = planJobs(outputs, options, counts);
   const { jobs, finished } = remainingWork(planned, manifest, counts);
   const work = { resumed: finished.length, workers: workersOf(options, jobs.length) };
@@ -75,8 +77,9 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
   const run = new ConversionRun(options, totals, (shard) => {
     manifest.add(shard);
   });
-  const feed = new RecordFeed(format, readOptions(options), options.onError === "skip");
-  for (const { name, skips } of finished) run.skips.set(join(options.output, name), skips);
+  const feed = new RecordFeed(format, readOptionsOf(options), options.onError === "skip");
+  for (const { name, skips, tolerated = [] } of finished)
+    run.leftOut.set(join(options.output, name), { skips, tolerated });
   let done: Counts;
   try {
     run.throwIfAborted();
@@ -88,6 +91,7 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
       const runner = new JobRunner(to, options, run, finished.length > 0);
       for (const job of jobs) {
         run.throwIfAborted();
+        run.throwIfEnding();
         await runner.run(job, feed);
       }
       done = runner.counts;
@@ -107,6 +111,7 @@ async function convertFiles(spec: string | readonly string[], options: ConvertOp
     shards: run.shards(planned.map(({ stem }) => stem)),
     resumed: finished.length,
     skipped: run.skipped,
+    tolerated: run.tolerated,
     passedOver: prepared.outputs.length - outputs.length,
   };
 }
@@ -116,8 +121,10 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
   const to = writableFormatByName(options.to);
   checkOptions(options);
   checkStreamOptions(options);
+  const log = new ToleratedLog();
   const { format, samples } = await openStream(source, {
-    ...readOptions(options),
+    ...readOptionsOf(options),
+    onTolerated: log.add,
     ...(options.from === undefined ? {} : { format: options.from }),
   });
   const hasName = /^\w/.test(basename(source.name));
@@ -136,7 +143,7 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
     const { shardSize } = options;
     const job = { stem, pieces: [], ...(shardSize === undefined ? {} : { shardSize }) };
     try {
-      await runner.runStream(job, source.name, keyed);
+      await runner.runStream(job, source.name, keyed, log);
     } finally {
       run.writeReport();
     }
@@ -149,16 +156,18 @@ async function convertStream(source: StreamSource, options: ConvertOptions): Pro
     shards: run.shards(),
     resumed: 0,
     skipped: run.skipped,
+    tolerated: run.tolerated,
     passedOver: isPassedOver ? 1 : 0,
   };
 }
 
 /** What a conversion has written so far, when to tell of it, when to stop. */
 class ConversionRun implements JobEvents, WorkerEvents {
-  /** By the path of the shard that they are missing in, without its extension. */
-  readonly skips = new Map<string, readonly SkippedSample[]>();
+  /** By the path of the shard that lacks it, without its extension. */
+  readonly leftOut = new Map<string, LeftOut>();
   /** Samples left out by this run. */
   skipped = 0;
+  readonly #lacks: LeftOut[] = [];
   readonly #written = new Map<string, WrittenShard>();
   readonly #options: ConvertOptions;
   readonly #totals: { readonly records: number | undefined; readonly finishedRecords: number };
@@ -178,7 +187,8 @@ class ConversionRun implements JobEvents, WorkerEvents {
 
   onShard(shard: FinishedShard): void {
     if (shard.written.files.length > 0) this.#written.set(shard.stem, shard.written);
-    this.skips.set(shard.stem, shard.skips);
+    this.leftOut.set(shard.stem, shard);
+    this.#lacks.push(shard);
     this.skipped += shard.skips.length;
     this.#keep?.(shard);
   }
@@ -196,6 +206,15 @@ class ConversionRun implements JobEvents, WorkerEvents {
     this.#nextProgress = performance.now() + PROGRESS_MS;
   }
 
+  isEnding(): boolean {
+    return this.#options.finishSignal?.aborted === true;
+  }
+
+  /** How many times this run has passed over something. */
+  get tolerated(): number {
+    return distinctTolerated(this.#lacks).length;
+  }
+
   /** Lists the files written so far. */
   paths(): string[] {
     return [...this.#written.values()].flatMap(({ files }) => files.map(({ path }) => path));
@@ -208,7 +227,7 @@ class ConversionRun implements JobEvents, WorkerEvents {
 
   writeReport(stems: readonly string[] = []): void {
     const { report } = this.#options;
-    if (report !== undefined) writeSkipReport(report, inOrder(this.skips, stems).flat());
+    if (report !== undefined) writeReport(report, inOrder(this.leftOut, stems));
   }
 
   tellProgress(shard: string, { records, bytes }: Counts, running: readonly ShardProgress[] = []): void {
@@ -220,6 +239,12 @@ class ConversionRun implements JobEvents, WorkerEvents {
     const { signal } = this.#options;
     if (signal?.aborted)
       throw new KdataError("aborted", "Cannot go on converting: stopped on request", { cause: signal.reason });
+  }
+
+  throwIfEnding(): void {
+    if (!this.isEnding()) return;
+    const cause: unknown = this.#options.finishSignal?.reason;
+    throw new KdataError("aborted", "Cannot go on converting: stopped on request behind a shard", { cause });
   }
 }
 
@@ -245,8 +270,4 @@ function countsOfJobs(
 function isCounted({ shards, shardSize, ifExists, onProgress, onPlan }: ConvertOptions): boolean {
   const isAsked = shards !== undefined || onProgress !== undefined || onPlan !== undefined;
   return isAsked || (shardSize !== undefined && ifExists === "resume");
-}
-
-function readOptions({ limits }: ConvertOptions): ReadOptions {
-  return limits ? { limits } : {};
 }

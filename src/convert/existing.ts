@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 
 import { KdataError } from "../core/errors.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import type { WritableFormat } from "../writers/format.ts";
 import { fingerprints, Manifest, manifestPath, readManifest, type ManifestHead } from "./manifest.ts";
 import type { ConvertOptions } from "./options.ts";
@@ -95,7 +96,25 @@ export function removeStale(to: WritableFormat, outputs: readonly PlannedOutput[
 /** Collects the arguments that decide the bytes of the output. */
 function decidingArguments(
   { format, to }: PreparedConversion,
-  { shardSize, shards, select, drop, rename, key, onError }: ConvertOptions,
+  { shardSize, shards, select, drop, rename, key, onError, ...options }: ConvertOptions,
 ): ManifestHead["arguments"] {
-  return { from: format.name, to: to.name, shardSize, shards, select, drop, rename, key, onError: onError ?? "fail" };
+  const { features, ...decoding } = pickDecoding(options);
+  return {
+    from: format.name,
+    to: to.name,
+    shardSize,
+    shards,
+    select,
+    drop,
+    rename,
+    key,
+    onError: onError ?? "fail",
+    features: features === undefined ? undefined : JSON.stringify(features, exactly),
+    ...decoding,
+  };
+}
+
+/** Defaults of 64 bits are no JSON. */
+function exactly(_name: string, value: unknown): unknown {
+  return typeof value === "bigint" ? `${value}n` : value;
 }

@@ -3,6 +3,7 @@
 import { isSampleError, KdataError } from "../core/errors.ts";
 import { findCompiled } from "../loaders/entry.ts";
 import { runTasks } from "../loaders/task-pool.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import { featureMap } from "./features.ts";
 import type { Counts, JobEvents, SampleOptions } from "./job-runner.ts";
 import type { Job } from "./jobs.ts";
@@ -45,6 +46,7 @@ export async function convertInWorkers(
     jobs,
     workers,
     signal: options.signal,
+    finishSignal: options.finishSignal,
     onMessage(told, number) {
       const message = told as ShardMessage;
       if (message.kind === "shard") {
@@ -88,8 +90,9 @@ export function checkFirstSample(jobs: readonly Job[], feed: RecordFeed, options
 }
 
 /** Picks what can cross into a thread. */
-function sampleOptions({ select, drop, rename, key, onError, limits }: ConvertOptions): SampleOptions {
+function sampleOptions({ select, drop, rename, key, onError, limits, ...options }: ConvertOptions): SampleOptions {
   return {
+    ...pickDecoding(options),
     ...(select && { select }),
     ...(drop && { drop }),
     ...(rename && { rename: { ...rename } }),

@@ -4,6 +4,8 @@ import { isSampleError, KdataError } from "../core/errors.ts";
 import type { Origin, Sample } from "../core/sample.ts";
 import type { WritableFormat, WrittenShard } from "../writers/format.ts";
 import { ShardedWriter, numberedStem, type Splitting } from "../writers/sharded.ts";
+import type { DecodeOptions } from "../readers/format.ts";
+import type { ToleratedLog } from "../readers/tolerance.ts";
 import { featureMap, type FeatureMap } from "./features.ts";
 import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
@@ -14,7 +16,8 @@ import { skippedSample, type SkippedSample } from "./skips.ts";
 const TURN_MS = 20; // after so long the event loop gets its turn: signals, timers and progress stay prompt
 
 /** The options that say what is read and what is written of it. */
-export type SampleOptions = Pick<ConvertOptions, "select" | "drop" | "rename" | "key" | "onError" | "limits">;
+export type SampleOptions = Pick<ConvertOptions, "select" | "drop" | "rename" | "key" | "onError" | "limits"> &
+  DecodeOptions;
 
 /** What was written so far. */
 export interface Counts {
@@ -28,6 +31,8 @@ export interface JobEvents {
   onShard(shard: FinishedShard): void;
   /** It is time to let others run. `source` is what is being read, the counts are those of all jobs so far. */
   onTurn(source: string, counts: Counts): Promise<void>;
+  /** Says whether to stop behind a shard that is finished. */
+  isEnding?(): boolean;
 }
 
 /** Takes a sample, or the error in place of one, and says whether it is time for others. */
@@ -62,7 +67,7 @@ export class JobRunner {
    * @throws {KdataError} what reading, mapping or writing finds wrong, and what `onTurn` throws.
    */
   async run(job: Job, feed: RecordFeed): Promise<void> {
-    await this.#write(job, async (take) => {
+    await this.#write(job, feed.tolerated, async (take) => {
       for (const piece of job.pieces) {
         let record = piece.start;
         for (const sample of feed.samples(piece)) {
@@ -74,8 +79,8 @@ export class JobRunner {
   }
 
   /** Writes the shards of a job from a stream of samples; otherwise as {@link run}. */
-  async runStream(job: Job, source: string, samples: AsyncIterable<Sample>): Promise<void> {
-    await this.#write(job, async (take) => {
+  async runStream(job: Job, source: string, samples: AsyncIterable<Sample>, tolerated: ToleratedLog): Promise<void> {
+    await this.#write(job, tolerated, async (take) => {
       for await (const sample of samples) {
         const isTurnOver = take(sample, sample.origin);
         if (isTurnOver) await this.#turn(source);
@@ -83,14 +88,16 @@ export class JobRunner {
     });
   }
 
-  async #write(job: Job, feed: (take: TakeSample) => Promise<void>): Promise<void> {
+  async #write(job: Job, log: ToleratedLog, feed: (take: TakeSample) => Promise<void>): Promise<void> {
     const { stem, shardSize, firstShard = 0 } = job;
     let taken = 0; // records of the input since the last shard that was finished
     let skips: SkippedSample[] = []; // those among them that were left out
+    let isEnding = false;
     const tell = (written: WrittenShard, shardStem: string): void => {
-      this.#events.onShard({ stem: shardStem, taken, written, skips });
+      this.#events.onShard({ stem: shardStem, taken, written, skips, tolerated: log.take() });
       taken = 0;
       skips = [];
+      isEnding = shardSize !== undefined && this.#events.isEnding?.() === true;
     };
     const splitting: Splitting = shardSize === undefined ? { by: "none" } : { by: "bytes", bytes: shardSize };
     const writer = new ShardedWriter(this.#to, stem, splitting, { firstShard, onShard: tell });
@@ -104,6 +111,7 @@ export class JobRunner {
         const skipped = this.#take(writer, sample, origin);
         if (skipped) skips.push(skipped);
         taken++;
+        if (isEnding) throw new KdataError("aborted", "Cannot go on converting: stopped on request");
         if (performance.now() < this.#turnEnd) return false;
         count();
         return true;

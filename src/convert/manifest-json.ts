@@ -1,6 +1,7 @@
 // A manifest as text. Nothing in it is believed: it names files that are going to be read.
 
 import { KdataError } from "../core/errors.ts";
+import type { Tolerated } from "../readers/format.ts";
 import type { SkippedSample } from "./skips.ts";
 
 /** The arguments that decide the bytes of the output, by the names of the options. */
@@ -34,6 +35,8 @@ export interface ManifestShard {
   readonly files: readonly ManifestFile[];
   /** Samples of the input that were left out. */
   readonly skips: readonly SkippedSample[];
+  /** What was passed over; left out where there is nothing. */
+  readonly tolerated?: readonly Tolerated[];
 }
 
 /** A manifest as it is stored. */
@@ -95,7 +98,7 @@ function isSource(value: unknown): value is SourceFingerprint {
 }
 
 function isShard(value: unknown): value is ManifestShard {
-  const { name, records, taken, files, skips } = recordOf(value) ?? {};
+  const { name, records, taken, files, skips, tolerated = [] } = recordOf(value) ?? {};
   return (
     typeof name === "string" &&
     isCount(records) &&
@@ -103,7 +106,9 @@ function isShard(value: unknown): value is ManifestShard {
     Array.isArray(files) &&
     files.every(isFile) &&
     Array.isArray(skips) &&
-    skips.every(isSkip)
+    skips.every(isSkip) &&
+    Array.isArray(tolerated) &&
+    tolerated.every(isTolerated)
   );
 }
 
@@ -115,6 +120,11 @@ function isFile(value: unknown): value is ManifestFile {
 function isSkip(value: unknown): value is SkippedSample {
   const { source, record, code, reason } = recordOf(value) ?? {};
   return [source, code, reason].every((text) => typeof text === "string") && isCount(record);
+}
+
+function isTolerated(value: unknown): value is Tolerated {
+  const { policy, source, record, byte, reason } = recordOf(value) ?? {};
+  return [policy, source, reason].every((text) => typeof text === "string") && isCount(record) && isCount(byte);
 }
 
 function isCount(value: unknown): boolean {

@@ -6,7 +6,7 @@ import { join, posix, relative, resolve, sep } from "node:path";
 import { crc32 } from "node:zlib";
 
 import { KdataError } from "../core/errors.ts";
-import type { ShardFiles } from "../readers/format.ts";
+import type { ShardFiles, Tolerated } from "../readers/format.ts";
 import type { WrittenShard } from "../writers/format.ts";
 import { PartialFile } from "../writers/output.ts";
 import {
@@ -34,6 +34,7 @@ export interface FinishedShard {
   readonly taken: number;
   readonly written: WrittenShard;
   readonly skips: readonly SkippedSample[];
+  readonly tolerated: readonly Tolerated[];
 }
 
 /** The manifest of one conversion, stored anew with each shard that is finished. */
@@ -63,12 +64,19 @@ export class Manifest {
    *
    * @throws {KdataError} `output` when the system refuses.
    */
-  add({ stem, taken, written, skips }: FinishedShard): void {
+  add({ stem, taken, written, skips, tolerated }: FinishedShard): void {
     const name = relativeTo(this.#directory, stem);
     const files = written.files.map(({ path, bytes }) => {
       return { path: relativeTo(this.#directory, path), bytes, crc32: checksumOf(path) };
     });
-    this.#shards.set(name, { name, records: written.records, taken, files, skips });
+    this.#shards.set(name, {
+      name,
+      records: written.records,
+      taken,
+      files,
+      skips,
+      ...(tolerated.length > 0 && { tolerated }),
+    });
     this.save();
   }
 

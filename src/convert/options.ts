@@ -1,10 +1,10 @@
 // What a conversion is asked to do, what it plans, and what it reports.
 
-import type { Limits } from "../readers/format.ts";
+import type { DecodeOptions, Limits } from "../readers/format.ts";
 import type { WrittenShard } from "../writers/format.ts";
 
 /** What a conversion is asked to do. */
-export interface ConvertOptions {
+export interface ConvertOptions extends DecodeOptions {
   /** The name of the format to write: `tfrecord`. */
   readonly to: string;
   /** The directory to write to. It is made if there is none. */
@@ -34,7 +34,10 @@ export interface ConvertOptions {
    * no other sample goes elsewhere for it. Damaged framing still fails, as does a bad record of a stream.
    */
   readonly onError?: "fail" | "skip";
-  /** A file to write the samples to that were left out, as JSON Lines: source, record, byte, code, reason; of a conversion that is resumed all of them. */
+  /**
+   * A file to write the samples to that were left out, as JSON Lines: source, record, byte, code, reason; and what was passed over
+   * because an option of `Tolerance` allows it: policy, source, record, byte, bytes, reason. Of a conversion that is resumed all of them.
+   */
   readonly report?: string;
   /** The base name of numbered shards, or of what a stream becomes; if left out, what the names of the input have in common. */
   readonly name?: string;
@@ -44,7 +47,10 @@ export interface ConvertOptions {
    */
   readonly workers?: number;
   readonly limits?: Partial<Limits>;
+  /** Stops at once; what is not finished is removed. */
   readonly signal?: AbortSignal;
+  /** Stops when the shards that are being written are finished. A stream has no such place: it is left as it is. */
+  readonly finishSignal?: AbortSignal;
   /** Called once, before anything is written. Not called for a stream. */
   readonly onPlan?: (plan: ConvertPlan) => void;
   /** Called at most ten times a second, and once at the end. */
@@ -107,6 +113,8 @@ export interface ConvertReport {
   readonly resumed: number;
   /** Samples that this run has left out because they are bad. */
   readonly skipped: number;
+  /** How many times this run has passed over something because an option of `Tolerance` allows it. */
+  readonly tolerated: number;
   /** Input shards passed over because their output is there. */
   readonly passedOver: number;
 }

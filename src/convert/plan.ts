@@ -4,13 +4,15 @@ import { realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 import { KdataError } from "../core/errors.ts";
-import type { Format, Limits, ShardFiles } from "../readers/format.ts";
+import type { DecodeOptions, Format, ShardFiles } from "../readers/format.ts";
 import { findDataset, openShard } from "../readers/open.ts";
+import { isTolerated, toleranceNames } from "../readers/tolerance.ts";
 import type { WritableFormat } from "../writers/format.ts";
 import { writableFormatByName } from "../writers/formats.ts";
 import { listOutputs } from "../writers/output.ts";
 import { numberedStem } from "../writers/sharded.ts";
 import type { ConvertOptions, ConvertPlan } from "./options.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 /** One output: a shard of its own for one input shard, or the numbered shards of all of them. */
 export interface PlannedOutput {
@@ -38,7 +40,7 @@ export interface PreparedConversion {
  */
 export async function planConversion(spec: string | readonly string[], options: ConvertOptions): Promise<ConvertPlan> {
   const prepared = await prepareConversion(spec, options);
-  const counts = countRecords(prepared.format, inputsOf(prepared.outputs), options.limits);
+  const counts = countRecords(prepared.format, inputsOf(prepared.outputs), options);
   return describePlan(prepared, options, counts, { resumed: 0, workers: workersOf(options, Infinity) });
 }
 
@@ -98,9 +100,14 @@ export async function prepareConversion(
  *
  * @throws {KdataError} where the framing breaks.
  */
-export function countRecords(format: Format, shards: readonly ShardFiles[], limits: Partial<Limits> = {}): number[] {
+export function countRecords(
+  format: Format,
+  shards: readonly ShardFiles[],
+  options: Pick<ConvertOptions, "limits"> & DecodeOptions,
+): number[] {
+  const reading = readOptionsOf(options);
   return shards.map((shard) => {
-    const reader = openShard(format, shard, { limits });
+    const reader = openShard(format, shard, reading);
     try {
       return reader.count();
     } finally {
@@ -148,8 +155,12 @@ export function checkOptions(options: ConvertOptions): void {
   if (!Number.isSafeInteger(workers) || workers < 0) {
     throw new KdataError("usage", `Cannot convert: workers must be a whole number from 0 on, not ${workers}`);
   }
-  if (options.report !== undefined && options.onError !== "skip") {
-    throw new KdataError("usage", "Cannot convert: without onError skip there is nothing to report");
+  const relaxed = toleranceNames.some((name) => isTolerated(name, options));
+  if (options.report !== undefined && options.onError !== "skip" && !relaxed) {
+    throw new KdataError(
+      "usage",
+      "Cannot convert: without onError skip, or an error that is relaxed, there is nothing to report",
+    );
   }
   if (name !== undefined && (name === "" || name !== basename(name) || name.startsWith("."))) {
     throw new KdataError("usage", `Cannot convert: ${JSON.stringify(name)} is not a file name`);

@@ -5,6 +5,7 @@ import { isSampleError, type KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import type { Format, ReadOptions, ShardFiles, ShardReader } from "../readers/format.ts";
 import { openShard } from "../readers/open.ts";
+import { ToleratedLog } from "../readers/tolerance.ts";
 import type { Piece } from "./jobs.ts";
 
 /** The shard that is open, and the place in it. */
@@ -21,12 +22,14 @@ export class RecordFeed {
   readonly #format: Format;
   readonly #options: ReadOptions;
   readonly #goesOn: boolean;
+  /** What reading has passed over. */
+  readonly tolerated = new ToleratedLog();
   #place: Place | undefined;
 
   /** With `goesOn` the error of a bad record comes in place of its sample. Then every record is read by number. */
   constructor(format: Format, options: ReadOptions, goesOn = false) {
     this.#format = format;
-    this.#options = options;
+    this.#options = { ...options, onTolerated: this.tolerated.add };
     this.#goesOn = goesOn;
   }
 

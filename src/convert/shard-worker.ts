@@ -9,6 +9,7 @@ import { JobRunner, type Counts, type SampleOptions } from "./job-runner.ts";
 import type { Job } from "./jobs.ts";
 import type { FinishedShard } from "./manifest.ts";
 import { RecordFeed } from "./record-feed.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 /** What a worker is started with. */
 export interface ShardWorkerSetup {
@@ -31,7 +32,7 @@ export function startTasks(
   const { from, to, options } = setup;
   const format = formatByName(from);
   const writable = writableFormatByName(to);
-  const reading = options.limits ? { limits: options.limits } : {};
+  const reading = readOptionsOf(options);
   return async (job) => {
     const events = {
       onShard(shard: FinishedShard): void {

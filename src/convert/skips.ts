@@ -1,6 +1,8 @@
-// Samples that are left out because they are bad, on request, and the report of them.
+// Samples that are left out because they are bad, and what is passed over, both on request, and the report of them.
 
 import type { ErrorCode, KdataError, Position } from "../core/errors.ts";
+import type { Tolerated } from "../readers/format.ts";
+import { ToleratedLog } from "../readers/tolerance.ts";
 import { PartialFile } from "../writers/output.ts";
 
 const REPORT_BUFFER_BYTES = 1 << 16;
@@ -21,16 +23,33 @@ export function skippedSample({ at, code, reason }: KdataError, origin: Position
   return { source, record, ...(byte === undefined ? {} : { byte }), code, reason };
 }
 
+/** What an output shard lacks of its input. */
+export interface LeftOut {
+  readonly skips: readonly SkippedSample[];
+  readonly tolerated: readonly Tolerated[];
+}
+
+/** Lists what was passed over in several shards. Those of one input may have come upon the same. */
+export function distinctTolerated(
+  shards: Iterable<{ readonly tolerated: readonly Tolerated[] }>,
+): readonly Tolerated[] {
+  const log = new ToleratedLog();
+  for (const { tolerated } of shards) for (const one of tolerated) log.add(one);
+  return log.take();
+}
+
 /**
- * Writes a report as JSON Lines, whole or not at all, over a file that is there.
+ * Writes a report as JSON Lines, whole or not at all, over a file that is there: the samples that were left out, then what was
+ * passed over.
  *
  * @throws {KdataError} `output` when the system refuses.
  */
-export function writeSkipReport(path: string, skips: readonly SkippedSample[]): void {
+export function writeReport(path: string, shards: readonly LeftOut[]): void {
   const file = new PartialFile(path, REPORT_BUFFER_BYTES);
   try {
     const encoder = new TextEncoder();
-    for (const skip of skips) file.append(encoder.encode(`${JSON.stringify(skip)}\n`));
+    const entries = [...shards.flatMap(({ skips }) => skips), ...distinctTolerated(shards)];
+    for (const entry of entries) file.append(encoder.encode(`${JSON.stringify(entry)}\n`));
     file.commit();
   } finally {
     file.abort();

@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { KdataError } from "../core/errors.ts";
 import { findDataset, openStream } from "../readers/open.ts";
 import type { StreamSource } from "../readers/source.ts";
+import { ToleratedLog } from "../readers/tolerance.ts";
 import type { WritableFormat, WrittenShard } from "../writers/format.ts";
 import { writableFormatByName, writableFormats } from "../writers/formats.ts";
 import { StreamSink } from "../writers/sink.ts";
@@ -12,7 +13,8 @@ import { JobRunner } from "./job-runner.ts";
 import type { ConvertOptions, ConvertReport } from "./options.ts";
 import { checkOptions, countRecords } from "./plan.ts";
 import { RecordFeed } from "./record-feed.ts";
-import { writeSkipReport, type SkippedSample } from "./skips.ts";
+import { distinctTolerated, writeReport, type LeftOut } from "./skips.ts";
+import { readOptionsOf } from "./read-options.ts";
 
 const PROGRESS_MS = 100;
 const STREAM_NAME = "-";
@@ -21,7 +23,7 @@ const STREAM_NAME = "-";
 const FILE_OPTIONS = ["shards", "shardSize", "name", "workers"] as const;
 
 /** What a conversion into a stream is asked to do. */
-export type StreamConvertOptions = Omit<ConvertOptions, "output" | "ifExists" | "onPlan">;
+export type StreamConvertOptions = Omit<ConvertOptions, "output" | "ifExists" | "onPlan" | "finishSignal">;
 
 /**
  * Converts a data set into one stream: all its shards as one. Memory is bounded by what is made of the samples of 20 ms.
@@ -42,12 +44,12 @@ export async function convertToStream(
   const to = onto(sink, options);
   const input = await openInput(spec, options);
   const shards: WrittenShard[] = [];
-  const skipped: SkippedSample[] = [];
+  const left: LeftOut[] = [];
   let nextProgress = 0;
 
   const runner = new JobRunner(to, options, {
-    onShard({ written, skips }) {
-      skipped.push(...skips);
+    onShard({ written, skips, tolerated }) {
+      left.push({ skips, tolerated });
       if (written.files.length > 0) shards.push(written);
     },
     async onTurn(shard, { records, bytes }) {
@@ -67,7 +69,7 @@ export async function convertToStream(
   try {
     await input.run(runner);
   } finally {
-    if (options.report !== undefined) writeSkipReport(options.report, skipped);
+    if (options.report !== undefined) writeReport(options.report, left);
   }
   if (sink.pendingBytes > 0) await write(sink.take());
   options.onProgress?.({ shard: STREAM_NAME, ...runner.counts, totalRecords: input.records, running: [] });
@@ -75,7 +77,8 @@ export async function convertToStream(
     ...runner.counts,
     seconds: (performance.now() - started) / 1000,
     shards,
-    skipped: skipped.length,
+    skipped: left.reduce((sum, { skips }) => sum + skips.length, 0),
+    tolerated: distinctTolerated(left).length,
     resumed: 0,
     passedOver: 0,
   };
@@ -102,18 +105,19 @@ async function openInput(
   spec: string | readonly string[] | StreamSource,
   options: StreamConvertOptions,
 ): Promise<{ readonly records: number | undefined; run(runner: JobRunner): Promise<void> }> {
-  const { from, limits, onProgress, onError } = options;
-  const reading = limits ? { limits } : {};
+  const { from, onProgress, onError } = options;
+  const reading = readOptionsOf(options);
   const given = from === undefined ? {} : { format: from };
   if (typeof spec === "object" && "chunks" in spec) {
-    const { samples } = await openStream(spec, { ...reading, ...given });
+    const log = new ToleratedLog();
+    const { samples } = await openStream(spec, { ...reading, ...given, onTolerated: log.add });
     return {
       records: undefined,
-      run: (runner) => runner.runStream({ stem: STREAM_NAME, pieces: [] }, spec.name, samples),
+      run: (runner) => runner.runStream({ stem: STREAM_NAME, pieces: [] }, spec.name, samples, log),
     };
   }
   const { format, shards } = await findDataset(spec, given);
-  const counts = onProgress ? countRecords(format, shards, limits) : undefined;
+  const counts = onProgress ? countRecords(format, shards, options) : undefined;
   return {
     records: counts?.reduce((sum, count) => sum + count, 0),
     async run(runner) {

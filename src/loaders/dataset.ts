@@ -4,6 +4,7 @@
 import { takeTurns } from "../core/turns.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
+import { pickDecoding } from "../readers/tolerance.ts";
 import { checkAborted } from "./aborted.ts";
 
 /** How the shards of a data set are read, from one of them on. */
@@ -47,13 +48,9 @@ export interface DatasetOptions extends DecodeOptions {
  */
 export async function describeDataset(
   spec: string | readonly string[],
-  { format: formatName, limits = {}, features, message, strayMembers, signal }: DatasetOptions,
+  { format: formatName, limits = {}, signal, ...options }: DatasetOptions,
 ): Promise<Dataset> {
-  const decoding = {
-    ...(features && { features }),
-    ...(message && { message }),
-    ...(strayMembers && { strayMembers }),
-  };
+  const decoding = pickDecoding(options);
   const { format, shards } = await findDataset(spec, formatName === undefined ? {} : { format: formatName });
   const starts = new Float64Array(new SharedArrayBuffer((shards.length + 1) * Float64Array.BYTES_PER_ELEMENT));
   const indexes: (RecordIndex | undefined)[] = [];

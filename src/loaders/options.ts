@@ -120,6 +120,10 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
   features: true,
   message: true,
   strayMembers: true,
+  repeatedKeys: true,
+  missingEnd: true,
+  trailingBytes: true,
+  badHeader: true,
   signal: true,
   state: true,
 };

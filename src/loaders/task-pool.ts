@@ -15,6 +15,8 @@ export interface TaskSettings<Job> {
   readonly jobs: readonly Job[];
   readonly workers: number;
   readonly signal?: AbortSignal | undefined;
+  /** Begins no further job, and waits for those under way. */
+  readonly finishSignal?: AbortSignal | undefined;
   /** Called with what a worker tells of a job. What it throws stops everything. */
   readonly onMessage: (message: unknown, job: number) => void;
 }
@@ -23,14 +25,16 @@ export interface TaskSettings<Job> {
  * Does jobs in worker threads, begun in their order. After the first error, or when the signal says so, the others are asked to
  * stop and are waited for.
  *
- * @throws {KdataError} the error of the first job in order that has one; `worker` when a thread dies.
+ * @throws {KdataError} the error of the first job in order that has one; `worker` when a thread dies; `aborted` when a signal says so and
+ *   jobs are left.
  */
 export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> {
-  const { jobs, signal, onMessage } = settings;
+  const { jobs, signal, finishSignal, onMessage } = settings;
   const queue = jobs.entries();
   const threads = Array.from({ length: Math.min(settings.workers, jobs.length) }, () => new TaskThread(settings));
   const failures: { readonly job: number; readonly error: unknown; readonly isStop: boolean }[] = [];
   let isStopped = signal?.aborted ?? false;
+  const left: number[] = []; // jobs that nobody has begun, as far as somebody came to them
   function stop(): void {
     isStopped = true;
     for (const thread of threads) thread.stop();
@@ -40,7 +44,10 @@ export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> 
     await Promise.all(
       threads.map(async (thread) => {
         for (const [number, job] of queue) {
-          if (isStopped) return;
+          if (isStopped || finishSignal?.aborted === true) {
+            left.push(number);
+            return;
+          }
           try {
             await thread.run(job, (message) => {
               onMessage(message, number);
@@ -59,6 +66,8 @@ export async function runTasks<Job>(settings: TaskSettings<Job>): Promise<void> 
   // What fails because it was asked to stop is not the reason.
   const [first] = failures.sort((a, b) => Number(a.isStop) - Number(b.isStop) || a.job - b.job);
   if (first) throw first.error;
+  if (left.length > 0)
+    throw new KdataError("aborted", "Cannot go on: stopped on request", { cause: finishSignal?.reason });
 }
 
 class TaskThread {

@@ -3,6 +3,7 @@
 import { constants, gunzipSync, inflateSync } from "node:zlib";
 import { KdataError, type Position } from "../core/errors.ts";
 import type { Limits } from "./format.ts";
+import { mostInflated } from "./limits.ts";
 import { MemorySource } from "./source-memory.ts";
 import type { SeekableSource } from "./source.ts";
 
@@ -52,7 +53,7 @@ export function inflateHead(head: Uint8Array, compression: Compression, source: 
  */
 export function inflateSource(source: SeekableSource, compression: Compression, limits: Limits): MemorySource {
   try {
-    if (source.size > limits.inflatedBytes) throw overLimit(compression, source.name, limits);
+    if (source.size > limits.inflatedBytes) throw overLimit(compression, source.name, limits.inflatedBytes);
     const compressed = new Uint8Array(source.size);
     const length = source.read(compressed, 0);
     const inflated = inflate(compressed.subarray(0, length), compression, source.name, limits);
@@ -87,7 +88,7 @@ function inflate(compressed: Uint8Array, compression: Compression, name: string,
   try {
     // With `info` zlib also says how many compressed bytes it took; the type declarations do not know the option.
     const chunkSize = Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, 4 * compressed.length));
-    const options = { maxOutputLength: limits.inflatedBytes, chunkSize, info: true };
+    const options = { maxOutputLength: mostInflated(compressed.length, limits), chunkSize, info: true };
     const result = inflaters[compression](compressed, options) as unknown as {
       buffer: Uint8Array;
       engine: { bytesWritten: number };
@@ -96,7 +97,7 @@ function inflate(compressed: Uint8Array, compression: Compression, name: string,
     return result.buffer;
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ERR_BUFFER_TOO_LARGE") {
-      throw overLimit(compression, name, limits, cause);
+      throw overLimit(compression, name, mostInflated(compressed.length, limits), cause);
     }
     throw inflateError(cause, compression, { source: name, byte: compressed.length });
   }
@@ -112,8 +113,9 @@ function refuseTrailingBytes(compressed: Uint8Array, start: number, compression:
   }
 }
 
-function overLimit(compression: Compression, source: string, limits: Limits, cause?: unknown): KdataError {
-  const reason = `Cannot inflate ${compression}: it holds more than the limit of ${limits.inflatedBytes} bytes`;
-  const hint = "Raise limits.inflatedBytes, or decompress the file first.";
+/** Makes the error for what inflates to more than it may. */
+export function overLimit(compression: string, source: string, limit: number, cause?: unknown): KdataError {
+  const reason = `Cannot inflate ${compression}: it holds more than the limit of ${limit} bytes`;
+  const hint = "Raise limits.inflatedBytes and limits.inflateRatio, or decompress the file first.";
   return new KdataError("limit", reason, { at: { source }, hint, cause });
 }

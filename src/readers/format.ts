@@ -16,6 +16,8 @@ export interface RecordIndex {
   readonly header?: unknown;
   /** The CRC-32C of the bytes of each record, framing included. Records of a format without checksums of its own are held to it. */
   readonly checksums?: Uint32Array<SharedArrayBuffer>;
+  /** What was passed over when it was made. Only a reader that would pass over it too may use it. */
+  readonly tolerated?: readonly Tolerated[];
 }
 
 /** An index with the checksum of each record. */
@@ -77,26 +79,64 @@ export interface Limits {
   readonly headerBytes: number;
   /** Bytes that a compressed input may grow to in memory. */
   readonly inflatedBytes: number;
+  /** Bytes that each compressed byte may inflate to, beyond the first 48 MiB. */
+  readonly inflateRatio: number;
   /** Bytes that a Parquet row group may decode to beyond 32 for each byte that it takes in the file. */
   readonly rowGroupBytes: number;
 }
 
 /** What becomes of the files in a tar archive whose names have no extension, so that they are of no sample. */
 export type StrayMembers = "refuse" | "skip";
-/** What the payload of a record is, where a format frames payloads of several kinds. */
-export type MessageKind = "example" | "sequence-example" | "raw";
 
-/** How records are decoded, in a format that has a choice ({@link Format.decoding}). Plain data, which can cross a thread. */
-export interface DecodeOptions {
-  /** Which features to read: names, or what each one must be. The others are passed over without being decoded. */
-  readonly features?: FeatureSelection;
-  /** What each record holds. Nothing in the bytes tells them apart. Default `example`. */
-  readonly message?: MessageKind;
+/**
+ * What becomes of errors that a caller may know to be harmless. Each is strict unless it is named; relaxing one relaxes no other. What
+ * was passed over is told to {@link ReadOptions.onTolerated}.
+ */
+export interface Tolerance {
   /**
    * What becomes of files in a tar archive that are of no sample. `skip` passes over them, as webdataset does, and their content
    * is lost. Default `refuse`: the first one is an error.
    */
   readonly strayMembers?: StrayMembers;
+  /**
+   * What becomes of a key in a tar archive that comes again after others. `separate`: each run of members is a sample of its own,
+   * so keys are not unique, and the members of one sample may be in several. Default `refuse`.
+   */
+  readonly repeatedKeys?: "refuse" | "separate";
+  /** What becomes of a tar archive without the zeros that end it, cut between two members. `accept` takes it as whole. Default `refuse`. */
+  readonly missingEnd?: "refuse" | "accept";
+  /** What becomes of bytes behind the end of a tar archive, an NPY or an idx array. `ignore` leaves them unread. Default `refuse`. */
+  readonly trailingBytes?: "refuse" | "ignore";
+  /**
+   * What becomes of a header whose checksum does not match, in a tar archive or of a TFRecord. `resync` goes on at the next header
+   * whose checksum does. What lies between is lost, and in a tar archive the samples on both sides of it, since nothing says
+   * whether they are whole. Default `refuse`.
+   */
+  readonly badHeader?: "refuse" | "resync";
+}
+
+/** Something that was passed over on the word of the caller. */
+export interface Tolerated {
+  /** The option that allows it. */
+  readonly policy: keyof Tolerance;
+  readonly source: string;
+  /** The record that is next, or in which it lies. */
+  readonly record: number;
+  readonly byte: number;
+  /** Bytes that were passed over; absent where a stream was not read that far. */
+  readonly bytes?: number;
+  /** In words. */
+  readonly reason: string;
+}
+/** What the payload of a record is, where a format frames payloads of several kinds. */
+export type MessageKind = "example" | "sequence-example" | "raw";
+
+/** How records are decoded, in a format that has a choice ({@link Format.decoding}). Plain data, which can cross a thread. */
+export interface DecodeOptions extends Tolerance {
+  /** Which features to read: names, or what each one must be. The others are passed over without being decoded. */
+  readonly features?: FeatureSelection;
+  /** What each record holds. Nothing in the bytes tells them apart. Default `example`. */
+  readonly message?: MessageKind;
 }
 
 /** How shards are read. */
@@ -106,6 +146,8 @@ export interface ReadOptions extends DecodeOptions {
   readonly index?: RecordIndex | (() => RecordIndex | undefined);
   /** Called with the reason when an index beside the shard is not used, because it is not of the file as it is now. */
   readonly onIgnoredIndex?: (reason: string) => void;
+  /** Called with what is passed over because {@link Tolerance} says so, each time that it is: a scan and a reading tell of it twice. */
+  readonly onTolerated?: (tolerated: Tolerated) => void;
 }
 
 /** A feature that is a tensor of one dtype and shape in every record. */
@@ -215,6 +257,11 @@ export interface Format {
   detect(head: Uint8Array): boolean;
   /** The options of {@link DecodeOptions} that it honours. The others are refused. Without it: none. */
   readonly decoding?: readonly (keyof DecodeOptions)[];
+  /**
+   * Whether records are found without an index, so that an index beside a file only vouches for its bytes: blocks of them are held
+   * to their checksums when they are read.
+   */
+  readonly sealed?: true;
   /** Says which files together are one shard. Without it every file is a shard of its own. */
   group?(paths: readonly string[]): ShardFiles[];
   /**

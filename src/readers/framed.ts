@@ -19,6 +19,7 @@ import type {
 } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
+import { ToleratedLog } from "./tolerance.ts";
 import { SourceWindow, StreamWindow, type Window } from "./window.ts";
 
 /** Where one record lies. */
@@ -68,7 +69,10 @@ export interface Framing<F extends Frame> {
 }
 
 /** A framed format: how a shard of this name is framed and decoded. */
-export type FramedFormat<F extends Frame> = (source: string, limits: Limits, decoding: DecodeOptions) => Framing<F>;
+export type FramedFormat<F extends Frame> = (source: string, limits: Limits, decoding: FramedOptions) => Framing<F>;
+
+/** What of {@link ReadOptions} decides how a shard is framed and decoded. */
+export type FramedOptions = DecodeOptions & Pick<ReadOptions, "onTolerated">;
 
 /** Where framing begins that needs no index. */
 const SOURCE_START: FramingStart = { record: 0, position: 0, end: undefined, header: undefined };
@@ -126,6 +130,8 @@ class FramedReader<F extends Frame> implements ShardReader {
   readonly source: string;
   readonly #source: SeekableSource;
   readonly #framing: Framing<F>;
+  /** Makes the framing anew, with somebody else who is told of what is passed over. */
+  readonly #framingFor: (onTolerated: NonNullable<ReadOptions["onTolerated"]>) => Framing<F>;
   #index: RecordIndex | undefined;
   /** Where an index may come from, before it is needed. */
   #findIndex: (() => RecordIndex | undefined) | undefined;
@@ -134,7 +140,9 @@ class FramedReader<F extends Frame> implements ShardReader {
   constructor(format: FramedFormat<F>, source: SeekableSource, options: ReadOptions) {
     this.source = source.name;
     this.#source = source;
-    this.#framing = format(source.name, resolveLimits(options.limits), options);
+    const limits = resolveLimits(options.limits);
+    this.#framingFor = (onTolerated) => format(source.name, limits, { ...options, onTolerated });
+    this.#framing = format(source.name, limits, options);
     if (typeof options.index === "function") this.#findIndex = options.index;
     else this.#index = options.index;
   }
@@ -157,14 +165,17 @@ class FramedReader<F extends Frame> implements ShardReader {
   }
 
   read(record: number): Sample {
-    const { offsets, lengths, header, checksums } = this.index();
+    return this.#readFrom((this.#random ??= new SourceWindow(this.#source, "exact")), record, this.index());
+  }
+
+  #readFrom(window: SourceWindow, record: number, index: RecordIndex): Sample {
+    const { offsets, lengths, header, checksums } = index;
     const position = offsets[record];
     const length = lengths[record];
     if (position === undefined || length === undefined) {
       throw new RangeError(`Cannot read record ${record} of ${this.source}: it has ${offsets.length}`);
     }
     const end = position + length;
-    const window = (this.#random ??= new SourceWindow(this.#source, "exact"));
     if (end > window.end) throw staleIndex(this.source, record, position);
     window.release(position);
     window.locate(position, length); // the whole record at once, where the framer asks for its header first
@@ -172,12 +183,20 @@ class FramedReader<F extends Frame> implements ShardReader {
     if (typeof frame === "string" || frame.start !== position || frame.end !== end) {
       throw staleIndex(this.source, record, position);
     }
-    const index = window.locate(position, length); // the framer may have moved it
-    if (!this.#framing.ownChecksums) this.#holdTo(checksums, frame, window, index);
-    return this.#framing.decode(frame, window, index);
+    const at = window.locate(position, length); // the framer may have moved it
+    if (!this.#framing.ownChecksums) this.#holdTo(checksums, frame, window, at);
+    return this.#framing.decode(frame, window, at);
   }
 
   *samples(): Generator<Sample> {
+    // What has no checksums of its own is held to those of an index: then its records are found by it as well.
+    const recordIndex = this.#framing.ownChecksums ? undefined : (this.#index ?? this.#foundIndex());
+    if (recordIndex?.checksums !== undefined) {
+      const ahead = new SourceWindow(this.#source, "forward");
+      const { length } = recordIndex.offsets;
+      for (let record = 0; record < length; record++) yield this.#readFrom(ahead, record, recordIndex);
+      return;
+    }
     const framer = this.#framing.framer(SOURCE_START);
     const window = new SourceWindow(this.#source, "forward");
     for (;;) {
@@ -215,14 +234,20 @@ class FramedReader<F extends Frame> implements ShardReader {
       yield sample instanceof KdataError ? { error: sample, uncheckedBytes: 0 } : sample;
       checked++;
     }
-    if (checksums !== undefined && checked !== checksums.length) {
+    if (checksums === undefined || recordIndex instanceof KdataError) return;
+    const at = { source: this.source };
+    if (checked !== checksums.length) {
       const reason = `Cannot read shard: it has ${checked} records, its index ${checksums.length}`;
-      yield { error: new KdataError("state", reason, { at: { source: this.source } }), uncheckedBytes: 0 };
+      yield { error: new KdataError("state", reason, { at }), uncheckedBytes: 0 };
+    } else if (JSON.stringify(framer.header?.()) !== JSON.stringify(recordIndex?.header)) {
+      const reason = "Cannot read shard: what stands before its records is not what its index says";
+      yield { error: new KdataError("checksum", reason, { at }), uncheckedBytes: 0 };
     }
   }
 
   *scan(): Generator<number, ChecksummedIndex> {
-    const framer = this.#framing.framer(SOURCE_START);
+    const log = new ToleratedLog();
+    const framer = this.#framingFor(log.add).framer(SOURCE_START);
     const window = new SourceWindow(this.#source, "forward");
     const [offsets, lengths, checksums]: [number[], number[], number[]] = [[], [], []];
     for (const { start, end } of walk(framer, window)) {
@@ -234,7 +259,12 @@ class FramedReader<F extends Frame> implements ShardReader {
     }
     const shared = new Uint32Array(new SharedArrayBuffer(4 * checksums.length));
     shared.set(checksums);
-    return { ...indexOf(offsets, lengths, framer), checksums: shared };
+    const tolerated = log.take();
+    return {
+      ...indexOf(offsets, lengths, framer),
+      checksums: shared,
+      ...(tolerated.length > 0 && { tolerated }),
+    };
   }
 
   close(): void {

@@ -4,12 +4,13 @@
 import { KdataError, type ErrorCode } from "../core/errors.ts";
 import { elementCount, type DType } from "../core/tensor.ts";
 import { tensorElement } from "./element.ts";
-import type { Format, ShardFiles } from "./format.ts";
+import type { Format, ReadOptions, ShardFiles } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import type { RowColumn } from "./row-layout.ts";
 import { openRows } from "./rows.ts";
 import { splitPath } from "./shard-names.ts";
 import type { SeekableSource } from "./source.ts";
+import { isTolerated } from "./tolerance.ts";
 
 /** Two zeros, the type, the rank. */
 const MAGIC_BYTES = 4;
@@ -42,8 +43,10 @@ export const idx: Format = {
     return zero === 0 && zero2 === 0 && dtypesByCode.has(type) && rank > 0 && head.length >= headerSize(rank);
   },
   group: groupFiles,
+  decoding: ["trailingBytes"],
+  sealed: true,
   open(files, options) {
-    const columns = files.map((source) => idxColumn(featureName(source.name), source));
+    const columns = files.map((source) => idxColumn(featureName(source.name), source, options));
     const name = groupFiles(files.map((source) => source.name))[0]?.name ?? "";
     return openRows({ format: "idx", name, columns, sources: files }, resolveLimits(options?.limits));
   },
@@ -78,7 +81,7 @@ function featureName(path: string): string {
 }
 
 /** Reads the header and holds the sizes to the bytes that follow. */
-function idxColumn(name: string, source: SeekableSource): RowColumn {
+function idxColumn(name: string, source: SeekableSource, options: ReadOptions = {}): RowColumn {
   const header = new Uint8Array(Math.min(headerSize(0xff), source.size));
   const length = source.read(header, 0);
   function fail(code: ErrorCode, reason: string, byte: number): KdataError {
@@ -96,10 +99,14 @@ function idxColumn(name: string, source: SeekableSource): RowColumn {
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(axis * SIZE_BYTES));
   const element = tensorElement(dtype, true);
   const end = start + elementCount(shape) * element.byteLength;
-  if (end !== source.size) {
+  const [count = 0, ...rowShape] = shape;
+  if (end < source.size && isTolerated("trailingBytes", options)) {
+    const place = { source: source.name, record: count, byte: end };
+    const reason = "there are bytes behind the end of the array";
+    options.onTolerated?.({ policy: "trailingBytes", ...place, bytes: source.size - end, reason });
+  } else if (end !== source.size) {
     const reason = `the shape (${shape.join(", ")}) says that the file has ${end} bytes, it has ${source.size}`;
     throw fail(end > source.size ? "truncated" : "format", reason, Math.min(end, source.size));
   }
-  const [count = 0, ...rowShape] = shape;
   return { name, element, shape: rowShape, count, source, start, stored: true };
 }

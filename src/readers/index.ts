@@ -21,6 +21,8 @@ export type {
   ShardIndexForm,
   ShardReader,
   StrayMembers,
+  Tolerance,
+  Tolerated,
 } from "./format.ts";
 export { folder } from "./folder.ts";
 export { formatByName, formats } from "./formats.ts";

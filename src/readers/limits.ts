@@ -12,9 +12,19 @@ export const defaultLimits: Limits = {
   headerBytes: 1 << 20,
   // Two GiB. A deflated byte can stand for a thousand: without a limit a small file could fill any memory.
   inflatedBytes: 2 ** 31,
+  // 32 for each compressed byte, beyond the first 48 MiB. Text deflates to a tenth; a bomb of one megabyte stands for a thousand.
+  inflateRatio: 32,
   // 96 MiB, on top of 32 for each stored byte: a column of a million equal values is a hundred bytes, and so is a column of billions.
   rowGroupBytes: 96 << 20,
 };
+
+/** What may be inflated whatever the ratio: with the copy that joins the pieces, a small file stays below 256 MB of memory. */
+const FREE_INFLATED_BYTES = 48 << 20;
+
+/** Says how many bytes so many compressed ones may inflate to. */
+export function mostInflated(compressed: number, { inflatedBytes, inflateRatio }: Limits): number {
+  return Math.min(inflatedBytes, FREE_INFLATED_BYTES + inflateRatio * compressed);
+}
 
 /**
  * Completes the limits that a caller named with the default ones.

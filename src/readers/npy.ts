@@ -5,7 +5,7 @@ import { KdataError, type Position } from "../core/errors.ts";
 import { elementCount, type Tensor } from "../core/tensor.ts";
 import { toNativeOrder, viewTensor, type ArrayElement } from "./element.ts";
 import { toRowMajor } from "./fortran-order.ts";
-import type { Format, Limits } from "./format.ts";
+import type { Format, Limits, ReadOptions } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
 import { groupArrays, placeArray } from "./npy-names.ts";
 import { isNpy, itemBytes, npyHeaderSize, parseNpyHeader, type NpyHeader } from "./npy-header.ts";
@@ -13,6 +13,7 @@ import { RecordBlock, axesOf, type RowColumn } from "./row-layout.ts";
 import { openRows } from "./rows.ts";
 import { MemorySource } from "./source-memory.ts";
 import type { SeekableSource } from "./source.ts";
+import { isTolerated } from "./tolerance.ts";
 
 /** Enough for the magic, the version and the length of the header. */
 const PREAMBLE_BYTES = 12;
@@ -32,9 +33,13 @@ export const npy: Format = {
   extensions: ["npy"],
   detect: isNpy,
   group: groupArrays,
+  decoding: ["trailingBytes"],
+  sealed: true,
   open(files, options) {
     const limits = resolveLimits(options?.limits);
-    const columns = files.flatMap((source) => npyColumns(placeArray(source.name).feature, wholeFile(source), limits));
+    const columns = files.flatMap((source) => {
+      return npyColumns(placeArray(source.name).feature, arrayFile(source, limits, options), limits);
+    });
     const name = groupArrays(files.map((source) => source.name))[0]?.name ?? "";
     const lengthHint = "Name the arrays that belong together with commas: x.npy,y.npy";
     return openRows({ format: "npy", name, columns, lengthHint, sources: files }, limits);
@@ -133,12 +138,32 @@ function rowMajorBytes(
   return { source: rows, start: 0, stored: false };
 }
 
-function wholeFile(source: SeekableSource): NpyBytes {
-  return { source, start: 0, end: source.size };
+/** The whole file, or without what is behind the array if that is tolerated. */
+function arrayFile(source: SeekableSource, limits: Limits, options: ReadOptions = {}): NpyBytes {
+  const file = { source, start: 0, end: source.size };
+  if (!isTolerated("trailingBytes", options)) return file;
+  const header = parseHeader(source, file, limits, { source: source.name, byte: 0 });
+  const end = header.byteLength + elementCount(header.shape) * itemBytes(header);
+  if (end >= source.size) return file;
+  const place = { source: source.name, record: header.shape[0] ?? 0, byte: end };
+  const reason = "there are bytes behind the end of the array";
+  options.onTolerated?.({ policy: "trailingBytes", ...place, bytes: source.size - end, reason });
+  return { ...file, end };
 }
 
 /** Reads the header and holds the shape to the bytes that follow. `at.byte` is where the file begins in what messages name. */
 function readHeader(
+  source: SeekableSource,
+  file: Omit<NpyBytes, "source">,
+  limits: Pick<Limits, "headerBytes">,
+  at: Position,
+): NpyHeader {
+  const header = parseHeader(source, file, limits, at);
+  checkSize(header, file.end - file.start, at);
+  return header;
+}
+
+function parseHeader(
   source: SeekableSource,
   { start, end }: Omit<NpyBytes, "source">,
   limits: Pick<Limits, "headerBytes">,
@@ -156,9 +181,7 @@ function readHeader(
   }
   const bytes = new Uint8Array(size);
   readExactly(source, bytes, start);
-  const header = parseNpyHeader(bytes, at);
-  checkSize(header, end - start, at);
-  return header;
+  return parseNpyHeader(bytes, at);
 }
 
 function checkSize(header: NpyHeader, size: number, at: Position): void {

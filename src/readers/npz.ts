@@ -3,7 +3,7 @@
 
 import { KdataError } from "../core/errors.ts";
 import type { Format, Limits } from "./format.ts";
-import { resolveLimits } from "./limits.ts";
+import { mostInflated, resolveLimits } from "./limits.ts";
 import { npyColumns, type NpyBytes } from "./npy.ts";
 import type { RowColumn } from "./row-layout.ts";
 import { openRows } from "./rows.ts";
@@ -23,6 +23,7 @@ export const npz: Format = {
   name: "npz",
   title: "NPZ archive of arrays",
   extensions: ["npz"],
+  sealed: true,
   detect: (head) => firstZipName(head)?.endsWith(SUFFIX) === true,
   open([source, ...rest], options) {
     if (source === undefined || rest.length > 0) throw new TypeError("Cannot open npz: a shard is one file");
@@ -36,13 +37,14 @@ export const npz: Format = {
 
 function holdToLimit(source: SeekableSource, members: readonly ZipMember[], limits: Limits): void {
   let inflatedBytes = 0;
+  const most = mostInflated(source.size, limits);
   for (const { name, start, deflated, size } of members) {
     if (deflated) inflatedBytes += size;
-    if (inflatedBytes > limits.inflatedBytes) {
-      const reason = `Cannot read npz: with member ${name} more than the limit of ${limits.inflatedBytes} bytes are inflated`;
+    if (inflatedBytes > most) {
+      const reason = `Cannot read npz: with member ${name} more than the limit of ${most} bytes are inflated`;
       throw new KdataError("limit", reason, {
         at: { source: source.name, byte: start },
-        hint: "Raise limits.inflatedBytes, or save the arrays without compression.",
+        hint: "Raise limits.inflatedBytes and limits.inflateRatio, or save the arrays without compression.",
       });
     }
   }

@@ -3,15 +3,17 @@
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import { compressionOf, inflateHead, inflateSource, type Compression } from "./compression.ts";
-import type { DecodeOptions, Format, ReadOptions, RecordIndex, ShardFiles, ShardReader } from "./format.ts";
+import type { ChecksummedIndex, DecodeOptions, Format, ReadOptions, ShardFiles, ShardReader } from "./format.ts";
 import { formatByName, formats } from "./formats.ts";
 import { resolveLimits } from "./limits.ts";
 import { expandSpec, isBareDirectory, type FoundFiles } from "./patterns.ts";
 import { findSidecar } from "./sidecar.ts";
+import { SealedSource } from "./source-sealed.ts";
 import { OnDemandFileSource } from "./source-file-on-demand.ts";
 import { FileSource } from "./source-file.ts";
 import { inflateStream } from "./source-inflate.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
+import { decodeOptionNames, isTolerated, pickDecoding } from "./tolerance.ts";
 
 /** What formats are detected by: the first bytes of a file, decompressed. */
 const HEAD_BYTES = 4096;
@@ -70,9 +72,13 @@ export function openShard(format: Format, shard: ShardFiles, options: ReadOption
       }
       const file = new FileSource(path);
       sources.push(file);
-      if (shard.paths.length === 1) index ??= () => indexBeside(format, file, options);
+      if (format.sealed) {
+        const sealed = new SealedSource(file, () => indexBeside(format, file, options));
+        sources[sources.length - 1] = sealed;
+      } else if (shard.paths.length === 1) index ??= () => indexBeside(format, file, options);
       const compression = compressionOfFile(readHead(file));
-      if (compression) sources[sources.length - 1] = inflateSource(file, compression, limits);
+      const opened = sources[sources.length - 1] ?? file;
+      if (compression) sources[sources.length - 1] = inflateSource(opened, compression, limits);
     }
     return format.open(sources, index === undefined ? options : { ...options, index }, shard.name);
   } catch (error) {
@@ -101,7 +107,7 @@ export async function openStream(
     const compression = compressionOfFile(head);
     if (compression) {
       const whole: StreamSource = { ...source, chunks: resume(pieces, chunks) };
-      chunks = inflateStream(whole, compression).chunks[Symbol.asyncIterator]();
+      chunks = inflateStream(whole, compression, resolveLimits(options.limits)).chunks[Symbol.asyncIterator]();
       ({ head, pieces } = await peek(chunks));
     }
     const format = given ?? detect(head, source.name);
@@ -117,9 +123,21 @@ export async function openStream(
   }
 }
 
-function indexBeside(format: Format, file: FileSource, { onIgnoredIndex }: ReadOptions): RecordIndex | undefined {
+/** An index that was made by passing over something is only for a reader that would pass over it too. */
+function indexBeside(format: Format, file: FileSource, options: ReadOptions): ChecksummedIndex | undefined {
+  const { onIgnoredIndex, onTolerated } = options;
   const found = findSidecar(format.name, file);
-  if (found.index === undefined && found.reason !== undefined) onIgnoredIndex?.(found.reason);
+  if (found.index === undefined) {
+    if (found.reason !== undefined) onIgnoredIndex?.(found.reason);
+    return undefined;
+  }
+  const { tolerated = [] } = found.index;
+  const refused = tolerated.find(({ policy }) => !isTolerated(policy, options));
+  if (refused) {
+    onIgnoredIndex?.(`it was made with ${refused.policy} relaxed: ${refused.reason}`);
+    return undefined;
+  }
+  for (const one of tolerated) onTolerated?.({ ...one, source: file.name });
   return found.index;
 }
 
@@ -224,7 +242,8 @@ function plainHead(head: Uint8Array, source: string): Uint8Array {
 
 /** An option that changes nothing would be taken for one that does. */
 function refuseUnknownOptions(format: Format, options: DecodeOptions): void {
-  for (const name of ["features", "message", "strayMembers"] as const) {
+  pickDecoding(options);
+  for (const name of decodeOptionNames) {
     if (options[name] === undefined || format.decoding?.includes(name)) continue;
     throw new KdataError("usage", `Cannot read ${format.title}: the option '${name}' means nothing to it`);
   }

@@ -30,6 +30,7 @@ export const parquet: Format = {
   name: "parquet",
   title: "Parquet",
   extensions: ["parquet"],
+  sealed: true,
   decoding: ["features"],
   detect: (head) => Buffer.from(head.subarray(0, PARQUET_MAGIC.length)).toString("latin1") === PARQUET_MAGIC,
   open([source, ...rest], options) {

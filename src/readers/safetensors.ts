@@ -47,6 +47,7 @@ export const safetensors: Format = {
   name: "safetensors",
   title: "safetensors",
   extensions: ["safetensors"],
+  sealed: true,
   detect,
   open([source, ...rest], options) {
     if (source === undefined || rest.length > 0) throw new TypeError("Cannot open safetensors: a shard is one file");

@@ -9,9 +9,10 @@
 import { KdataError, type ErrorCode } from "../core/errors.ts";
 import { bytesOf } from "../core/tensor.ts";
 import { crc32c } from "./crc32c.ts";
-import type { ChecksummedIndex } from "./format.ts";
+import type { ChecksummedIndex, Tolerated } from "./format.ts";
 import { openIfThere, type FileSource } from "./source-file.ts";
 import { parseJson } from "./text.ts";
+import { toleranceChoices } from "./tolerance.ts";
 
 /** What follows the name of a shard's file. */
 const SUFFIX = ".kidx";
@@ -71,8 +72,14 @@ export function findSidecar(format: string, file: FileSource): FoundSidecar {
 }
 
 /** Encodes an index as the bytes of a sidecar. */
-export function encodeSidecar({ offsets, lengths, checksums, header }: ChecksummedIndex, of: IndexedFile): Uint8Array {
-  const fields = { ...of, modifiedNs: String(of.modifiedNs), ...(header === undefined ? {} : { header }) };
+export function encodeSidecar(index: ChecksummedIndex, of: IndexedFile): Uint8Array {
+  const { offsets, lengths, checksums, header, tolerated = [] } = index;
+  const fields = {
+    ...of,
+    modifiedNs: String(of.modifiedNs),
+    ...(header !== undefined && { header }),
+    ...(tolerated.length > 0 && { tolerated }),
+  };
   const text = new TextEncoder().encode(JSON.stringify(fields));
   const headerBytes = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
   const arraysAt = PREAMBLE_BYTES + headerBytes;
@@ -125,21 +132,38 @@ export function decodeSidecar(bytes: Uint8Array, source: string, of: IndexedFile
   const lengths = new Float64Array(sharedCopy(bytes, arraysAt + 8 * records, 8 * records));
   const checksums = new Uint32Array(sharedCopy(bytes, arraysAt + 16 * records, 4 * records));
   checkExtents(offsets, lengths, source, arraysAt);
+  const { header: ofFormat, tolerated } = header;
   return {
-    index: { offsets, lengths, checksums, ...(header.header === undefined ? {} : { header: header.header }) },
+    index: {
+      offsets,
+      lengths,
+      checksums,
+      ...(ofFormat !== undefined && { header: ofFormat }),
+      ...(tolerated !== undefined && { tolerated }),
+    },
   };
 }
 
 interface SidecarHeader extends IndexedFile {
   readonly header: unknown;
+  readonly tolerated: readonly Tolerated[] | undefined;
 }
 
 function parseHeader(value: unknown): SidecarHeader | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { format, size, modifiedNs, header } = value as Partial<Record<string, unknown>>;
+  const { format, size, modifiedNs, header, tolerated } = value as Partial<Record<string, unknown>>;
   if (typeof format !== "string" || typeof size !== "number") return undefined;
   if (typeof modifiedNs !== "string" || !/^-?\d{1,20}$/.test(modifiedNs)) return undefined;
-  return { format, size, modifiedNs: BigInt(modifiedNs), header };
+  if (tolerated !== undefined && !(Array.isArray(tolerated) && tolerated.every(isToleratedEntry))) return undefined;
+  return { format, size, modifiedNs: BigInt(modifiedNs), header, tolerated };
+}
+
+function isToleratedEntry(value: unknown): value is Tolerated {
+  if (typeof value !== "object" || value === null) return false;
+  const { policy, record, byte, bytes, reason } = value as Partial<Record<string, unknown>>;
+  const isKnown = typeof policy === "string" && Object.hasOwn(toleranceChoices, policy);
+  const isPlaced = typeof record === "number" && typeof byte === "number";
+  return isKnown && isPlaced && (bytes === undefined || typeof bytes === "number") && typeof reason === "string";
 }
 
 function differenceOf(header: SidecarHeader, of: IndexedFile): string | undefined {

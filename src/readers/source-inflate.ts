@@ -2,7 +2,9 @@
 
 import { createGunzip, createInflate, type Gunzip, type Inflate } from "node:zlib";
 import { KdataError } from "../core/errors.ts";
-import { inflateError, type Compression } from "./compression.ts";
+import { inflateError, overLimit, type Compression } from "./compression.ts";
+import type { Limits } from "./format.ts";
+import { defaultLimits, mostInflated } from "./limits.ts";
 import type { StreamSource } from "./source.ts";
 
 /** Bytes that zlib hands over at a time. */
@@ -15,14 +17,19 @@ const CHUNK_BYTES = 1 << 17;
  * match the stored sum or length, `format` when they are not of this compression or something follows after the end. What was
  * handed over before is not known to be right until the end has been read.
  */
-export function inflateStream({ name, chunks }: StreamSource, compression: Compression): StreamSource {
-  return { kind: "stream", name, chunks: inflate(name, chunks, compression) };
+export function inflateStream(
+  { name, chunks }: StreamSource,
+  compression: Compression,
+  limits: Limits = defaultLimits,
+): StreamSource {
+  return { kind: "stream", name, chunks: inflate(name, chunks, compression, limits) };
 }
 
 async function* inflate(
   name: string,
   chunks: AsyncIterable<Uint8Array>,
   compression: Compression,
+  limits: Limits,
 ): AsyncGenerator<Uint8Array> {
   const options = { chunkSize: CHUNK_BYTES };
   const engine = compression === "gzip" ? createGunzip(options) : createInflate(options);
@@ -32,7 +39,14 @@ async function* inflate(
     // The failure is thrown below, after what came before it; until then nobody may be told that nobody handles it.
     fed.catch(() => undefined);
     try {
-      for await (const piece of engine) yield piece as Uint8Array;
+      let inflated = 0;
+      for await (const piece of engine) {
+        inflated += (piece as Uint8Array).length;
+        // What is one record is kept in memory until it is whole. A stream as a whole may be of any size.
+        const most = mostInflated(feeding.bytes, { ...limits, inflatedBytes: Infinity });
+        if (inflated > most) throw overLimit(compression, name, most);
+        yield piece as Uint8Array;
+      }
     } catch (error) {
       throw feeding.failure ?? inflateError(error, compression, { source: name, byte: feeding.bytes });
     }

@@ -9,19 +9,22 @@ import { ExampleRun } from "./example-run.ts";
 import { applySpecs } from "./example-spec.ts";
 import { ExampleDecoder, type DecodedExample } from "./example.ts";
 import { resolveFeatures, type WantedFeatures } from "./feature-spec.ts";
-import type { DecodeOptions, Format, Limits, MessageKind, ShardIndexForm } from "./format.ts";
+import type { Format, Limits, MessageKind, ShardIndexForm } from "./format.ts";
 import { FramedColumns, type RowDecoder, type RunDecoder } from "./framed-columns.ts";
 import {
   framesOf,
   openFramed,
   streamFramed,
   type Frame,
+  type FramedOptions,
   type Framer,
   type Framing,
   type FramingStart,
 } from "./framed.ts";
 import type { Cursor } from "./protobuf.ts";
 import { SequenceExampleDecoder } from "./sequence-example.ts";
+import { isTolerated } from "./tolerance.ts";
+import type { Window } from "./window.ts";
 
 /** The length and its checksum. */
 const LENGTH_BYTES = 8;
@@ -54,7 +57,7 @@ export const tfrecord: Format = {
   name: "tfrecord",
   title: "TFRecord (tf.train.Example)",
   extensions: ["tfrecord", "tfrecords"],
-  decoding: ["features", "message"],
+  decoding: ["features", "message", "badHeader"],
   detect(head) {
     if (head.length < HEADER_BYTES) return false;
     const view = new DataView(head.buffer, head.byteOffset, HEADER_BYTES);
@@ -68,12 +71,12 @@ export const tfrecord: Format = {
   indexForms: [tfindex],
 };
 
-function framing(source: string, limits: Limits, decoding: DecodeOptions): Framing<Frame> {
-  const { features, message = "example" } = decoding;
+function framing(source: string, limits: Limits, options: FramedOptions): Framing<Frame> {
+  const { features, message = "example" } = options;
   const wanted = features === undefined ? undefined : resolveFeatures(features);
   const keyStem = defaultKey({ source, record: 0 }).slice(0, -1);
   const framing: Framing<Frame> = {
-    framer: (start) => framer(source, limits, start),
+    framer: (start) => framer(source, limits, start, options),
     ownChecksums: true,
     decode: decoder(source, keyStem, messageDecoder(message, wanted), wanted),
   };
@@ -114,8 +117,17 @@ function rawMessage({ bytes, position, end }: Cursor): DecodedExample {
   return { key: undefined, features };
 }
 
-function framer(source: string, limits: Limits, start: FramingStart): Framer<Frame> {
+function framer(source: string, limits: Limits, start: FramingStart, options: FramedOptions): Framer<Frame> {
   let { record, position } = start;
+  const resyncs = start.end === undefined && isTolerated("badHeader", options);
+  let lostFrom: number | undefined; // a bad header; the next good one is looked for
+  function tellLost(end: number): void {
+    if (lostFrom === undefined) return;
+    const reason = "a length checksum does not match";
+    const place = { source, record, byte: lostFrom };
+    options.onTolerated?.({ policy: "badHeader", ...place, bytes: end - lostFrom, reason });
+    lostFrom = undefined;
+  }
   // Records of one length mostly follow one another: then the checksum of the length is known.
   let [knownLow, knownHigh, knownChecksum] = [-1, -1, -1];
   function fail(code: ErrorCode, reason: string, byte: number): KdataError {
@@ -123,6 +135,13 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
   }
   return {
     next(window) {
+      if (lostFrom !== undefined) {
+        position = findHeader(window, position, limits.recordBytes);
+        const isFound = window.end - position >= HEADER_BYTES;
+        if (isFound && window.locate(position, HEADER_BYTES) < 0) return "more";
+        if (!isFound) position = window.end;
+        tellLost(position);
+      }
       if (position === window.end) return "end";
       window.release(position);
       if (position + HEADER_BYTES > window.end) {
@@ -138,6 +157,10 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
         knownChecksum = maskedCrc32c(view, index, index + LENGTH_BYTES);
       }
       if (view.getUint32(index + LENGTH_BYTES, true) !== knownChecksum) {
+        if (resyncs) {
+          lostFrom = position++;
+          return this.next(window);
+        }
         throw fail("checksum", "the length checksum does not match", position);
       }
       const length = low + high * 2 ** 32;
@@ -155,6 +178,23 @@ function framer(source: string, limits: Limits, start: FramingStart): Framer<Fra
       return frame;
     },
   };
+}
+
+/**
+ * Finds the first header from `position` on whose checksum matches and whose record may be there; in a stream, as far as it has arrived.
+ * Fewer bytes than those of a header are left where there is none.
+ */
+function findHeader(window: Window, position: number, recordBytes: number): number {
+  for (let at = position; ; at++) {
+    window.release(at);
+    if (at + HEADER_BYTES > window.end) return at;
+    const index = window.locate(at, HEADER_BYTES);
+    if (index < 0) return at;
+    const { view } = window;
+    if (view.getUint32(index + LENGTH_BYTES, true) !== maskedCrc32c(view, index, index + LENGTH_BYTES)) continue;
+    const length = view.getUint32(index, true) + view.getUint32(index + 4, true) * 2 ** 32;
+    if (length <= recordBytes && at + HEADER_BYTES + length + CHECKSUM_BYTES <= window.end) return at;
+  }
 }
 
 function decoder(

@@ -2,10 +2,19 @@
 // notes hold for them.
 
 import { KdataError, type ErrorCode, type Position } from "../core/errors.ts";
-import type { Limits, StrayMembers } from "./format.ts";
-import type { Frame, Framer, FramingStart } from "./framed.ts";
-import { isZeroBlock, parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, tarPaddedSize, type TarHeader } from "./tar.ts";
+import type { Limits } from "./format.ts";
+import type { Frame, FramedOptions, Framer, FramingStart } from "./framed.ts";
+import {
+  hasTarHeaderSum,
+  isZeroBlock,
+  parsePaxRecords,
+  parseTarHeader,
+  TAR_BLOCK_BYTES,
+  tarPaddedSize,
+  type TarHeader,
+} from "./tar.ts";
 import { decodeUtf8 } from "./text.ts";
+import { isTolerated, type ToleranceName } from "./tolerance.ts";
 import {
   NOTE_KEYWORD,
   isMetadataPath,
@@ -57,7 +66,19 @@ const NO_PRELUDE: Prelude = {};
 /** How samples are framed. */
 export interface SampleFraming {
   readonly limits: Limits;
-  readonly strayMembers: StrayMembers;
+  /** What is passed over, and who is told of it. */
+  readonly options: FramedOptions;
+}
+
+/** A stretch that is given up because of a bad header, from the sample before it to the end of the first one behind it. */
+interface LostStretch {
+  readonly start: number;
+  /** The next good header is still looked for; `false`: the members of the first sample behind it are passed over. */
+  isSearching: boolean;
+  /** Blocks of zeros right before the place that is looked at. */
+  zeroBlocks: number;
+  /** The key of that first sample, as soon as it is known. */
+  key: string | undefined;
 }
 
 /** Makes a framer; `notesAt` says which notes an index gives for a record. */
@@ -92,7 +113,7 @@ export function indexedNotes(source: string): (header: unknown, record: number) 
 class SampleFramer implements Framer<SampleFrame> {
   readonly #source: string;
   readonly #limits: Limits;
-  readonly #strayMembers: StrayMembers;
+  readonly #options: FramedOptions;
   /** Where an index says that the sample ends; `undefined` when the archive is read to its own end. */
   readonly #extentEnd: number | undefined;
   readonly #keys = new Set<string>();
@@ -106,11 +127,12 @@ class SampleFramer implements Framer<SampleFrame> {
   /** The header at `#position`, parsed already: it ended one sample and begins the next. */
   #waiting: TarHeader | undefined;
   #prelude = NO_PRELUDE;
+  #lost: LostStretch | undefined;
 
-  constructor(source: string, { limits, strayMembers }: SampleFraming, start: FramingStart, notes: MemberNotes) {
+  constructor(source: string, { limits, options }: SampleFraming, start: FramingStart, notes: MemberNotes) {
     this.#source = source;
     this.#limits = limits;
-    this.#strayMembers = strayMembers;
+    this.#options = options;
     this.#extentEnd = start.end;
     this.#record = start.record;
     this.#notes = notes;
@@ -126,13 +148,24 @@ class SampleFramer implements Framer<SampleFrame> {
       if (this.#position === this.#extentEnd) return this.#close() ?? "end";
       window.release(this.#open?.start ?? this.#prelude.start ?? this.#position);
       if (this.#isBehindEnd) return this.#checkTail(window);
+      if (this.#lost?.isSearching === true) {
+        if (!this.#resync(window, this.#lost)) return "more";
+        continue;
+      }
       if (this.#waiting !== undefined) {
         this.#takeFile(this.#waiting, window.end);
         continue;
       }
-      if (this.#position + TAR_BLOCK_BYTES > window.end) throw this.#missingEnd(window.end);
+      if (this.#position + TAR_BLOCK_BYTES > window.end) {
+        this.#acceptEnd(window);
+        return this.#close() ?? "end";
+      }
       const index = window.locate(this.#position, TAR_BLOCK_BYTES);
       if (index < 0) return "more";
+      if (this.#isBadHeader(window.bytes, index)) {
+        this.#giveUp();
+        continue;
+      }
       if (isZeroBlock(window.bytes, index)) {
         if (this.#open !== undefined) return this.#close() ?? "end";
         if (!this.#passEnd(window)) return "more";
@@ -155,7 +188,9 @@ class SampleFramer implements Framer<SampleFrame> {
     const nextAt = contentAt + tarPaddedSize(size);
     if (nextAt > end) throw this.#fail("truncated", `"${path}" ends at byte ${nextAt}, the file before`, end);
     const name = splitMemberPath(path);
-    if (name !== undefined) {
+    if (name !== undefined && this.#isOfLostSample(name.key, start)) {
+      // Its other members may lie where headers are lost.
+    } else if (name !== undefined) {
       if (this.#open !== undefined && this.#open.key !== name.key) {
         this.#waiting = header;
         return this.#close();
@@ -171,8 +206,9 @@ class SampleFramer implements Framer<SampleFrame> {
         const reason = `the sample "${name.key}" takes ${bytes} bytes, more than the limit of ${this.#limits.recordBytes}`;
         throw this.#fail("limit", reason, start);
       }
-    } else if (this.#strayMembers === "refuse" && !isMetadataPath(path)) {
-      throw this.#refuseStray(path, start);
+    } else if (!isMetadataPath(path)) {
+      if (!isTolerated("strayMembers", this.#options)) throw this.#refuseStray(path, start);
+      this.#tell("strayMembers", start, nextAt - start, `"${path}" has no extension, so it is of no sample`);
     }
     this.#position = nextAt;
     this.#prelude = NO_PRELUDE;
@@ -183,13 +219,15 @@ class SampleFramer implements Framer<SampleFrame> {
   #refuseStray(path: string, start: number): KdataError {
     return new KdataError("format", `Cannot read webdataset: "${path}" has no extension, so it is of no sample`, {
       at: this.#at(start),
-      hint: 'Name it <key>.<extension>, or leave it out; strayMembers: "skip" of loader and openShard passes over such files.',
+      hint: 'Name it <key>.<extension>, or leave it out; strayMembers: "skip" (--stray-members skip) passes over such files.',
     });
   }
 
   #begin(key: string, start: number): OpenSample {
     if (this.#keys.has(key)) {
-      throw this.#fail("format", `the key "${key}" comes again after other samples`, start);
+      const reason = `the key "${key}" comes again after other samples`;
+      if (!isTolerated("repeatedKeys", this.#options)) throw this.#fail("format", reason, start);
+      this.#tell("repeatedKeys", start, 0, reason);
     }
     this.#keys.add(key);
     return { key, start, end: start, members: [], notes: this.#notes };
@@ -282,12 +320,16 @@ class SampleFramer implements Framer<SampleFrame> {
       throw this.#fail("format", "the archive ends after a header that belongs to a member", this.#position);
     }
     const second = this.#position + TAR_BLOCK_BYTES;
-    if (second + TAR_BLOCK_BYTES > window.end) throw this.#missingEnd(window.end);
+    if (second + TAR_BLOCK_BYTES > window.end) {
+      this.#acceptEnd(window);
+      return true;
+    }
     const index = window.locate(this.#position, 2 * TAR_BLOCK_BYTES);
     if (index < 0) return false;
     if (!isZeroBlock(window.bytes, index + TAR_BLOCK_BYTES)) {
       throw this.#fail("format", "a block of zeros stands before other blocks", this.#position);
     }
+    this.#tellLost(this.#position);
     this.#isBehindEnd = true;
     this.#position = second + TAR_BLOCK_BYTES;
     return true;
@@ -301,11 +343,86 @@ class SampleFramer implements Framer<SampleFrame> {
       const index = window.locate(this.#position, length);
       if (index < 0) return "more";
       if (!isZeroBlock(window.bytes, index, length)) {
-        throw this.#fail("format", "there are bytes behind the end of the archive", this.#position);
+        const reason = "there are bytes behind the end of the archive";
+        if (!isTolerated("trailingBytes", this.#options)) throw this.#fail("format", reason, this.#position);
+        this.#tell("trailingBytes", this.#position, window.end - this.#position, reason);
+        return "end";
       }
       this.#position += length;
     }
     return "end";
+  }
+
+  /**
+   * Takes an archive as whole that ends between two members, if that is tolerated.
+   *
+   * @throws {KdataError} `truncated` when it is not, or when it ends inside of something.
+   */
+  #acceptEnd(window: Window): void {
+    const rest = window.end - this.#position;
+    const index = window.locate(this.#position, rest);
+    const isBetweenMembers = this.#prelude.start === undefined && isZeroBlock(window.bytes, index, rest);
+    if (!isBetweenMembers || !isTolerated("missingEnd", this.#options)) throw this.#missingEnd(window.end);
+    this.#tellLost(this.#position);
+    this.#tell("missingEnd", this.#position, rest, "the file ends without the zeros that end an archive");
+    this.#isBehindEnd = true;
+    this.#position = window.end;
+  }
+
+  /** Says whether there is neither a header nor the end at `index`, and that is tolerated. */
+  #isBadHeader(bytes: Uint8Array, index: number): boolean {
+    if (this.#extentEnd !== undefined || !isTolerated("badHeader", this.#options)) return false;
+    return !hasTarHeaderSum(bytes, index) && !isZeroBlock(bytes, index);
+  }
+
+  /** Gives up the sample that is open at a bad header. */
+  #giveUp(): void {
+    const start = this.#lost?.start ?? this.#open?.start ?? this.#prelude.start ?? this.#position;
+    this.#lost = { start, isSearching: true, zeroBlocks: 0, key: undefined };
+    this.#open = undefined;
+    this.#prelude = NO_PRELUDE;
+  }
+
+  /** Looks for the next good header; `false` when it has yet to arrive. */
+  #resync(window: Window, lost: LostStretch): boolean {
+    for (; ; this.#position += TAR_BLOCK_BYTES) {
+      window.release(this.#position);
+      if (this.#position + TAR_BLOCK_BYTES > window.end) break;
+      const index = window.locate(this.#position, TAR_BLOCK_BYTES);
+      if (index < 0) return false;
+      if (hasTarHeaderSum(window.bytes, index)) {
+        lost.isSearching = false;
+        return true;
+      }
+      lost.zeroBlocks = isZeroBlock(window.bytes, index) ? lost.zeroBlocks + 1 : 0;
+    }
+    lost.isSearching = false;
+    if (lost.zeroBlocks < 2) return true; // the archive has no end either
+    this.#tellLost(this.#position - lost.zeroBlocks * TAR_BLOCK_BYTES);
+    this.#isBehindEnd = true;
+    return true;
+  }
+
+  /** Says whether a member belongs to the first sample behind a bad header. The first one that does not ends what is lost. */
+  #isOfLostSample(key: string, start: number): boolean {
+    if (this.#lost === undefined) return false;
+    this.#lost.key ??= key;
+    this.#keys.add(this.#lost.key);
+    if (this.#lost.key === key) return true;
+    this.#tellLost(start);
+    return false;
+  }
+
+  #tellLost(end: number): void {
+    if (this.#lost === undefined) return;
+    const { start } = this.#lost;
+    this.#tell("badHeader", start, end - start, "a header checksum does not match: the samples next to it are lost");
+    this.#lost = undefined;
+  }
+
+  #tell(policy: ToleranceName, byte: number, bytes: number, reason: string): void {
+    const place = { source: this.#source, record: this.#record, byte };
+    this.#options.onTolerated?.({ policy, ...place, ...(Number.isFinite(bytes) && { bytes }), reason });
   }
 
   #missingEnd(byte: number): KdataError {

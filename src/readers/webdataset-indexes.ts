@@ -13,22 +13,19 @@ const DALI_VERSION = "v1.2";
 /** Bytes of one read for the checksum of a whole file. */
 const READ_BYTES = 1 << 20;
 
-/** How archives are framed under options. */
-type FramedAs = (options?: ReadOptions) => FramedFormat<SampleFrame>;
-
 /**
  * Makes the form of DALI's wds2idx: a line with the version and the number of samples, then for each sample a line of
  * `<extension> <offset> <size> <name>` for each of its members. What webdataset passes over is left out, and so are hidden
  * files, which DALI passes over.
  */
-export function daliForm(framedAs: FramedAs): ShardIndexForm {
+export function daliForm(framed: FramedFormat<SampleFrame>): ShardIndexForm {
   return {
     name: "dali",
     per: "shard",
     extension: "idx",
     encode(source, options) {
       const lines: string[] = [];
-      for (const { key, members, record } of framesOf(framedAs(options), source, options)) {
+      for (const { key, members, record } of framesOf(framed, source, options)) {
         if (key === "" || key.endsWith("/")) continue;
         const entries = members.map(({ path, start, end }) => {
           if (/\s/.test(path)) {
@@ -50,7 +47,7 @@ export function daliForm(framedAs: FramedAs): ShardIndexForm {
 }
 
 /** Makes the form of webdataset's widsindex: name, size, MD5 and number of samples of each archive. */
-export function widsForm(framedAs: FramedAs): DatasetIndexForm {
+export function widsForm(framed: FramedFormat<SampleFrame>): DatasetIndexForm {
   return {
     name: "wids",
     per: "dataset",
@@ -58,7 +55,7 @@ export function widsForm(framedAs: FramedAs): DatasetIndexForm {
       const shardlist = shards.map(({ url, source }) => ({
         url,
         md5sum: md5Of(source),
-        nsamples: countFrames(framedAs, source, options),
+        nsamples: countFrames(framed, source, options),
         filesize: source.size,
       }));
       const samples = shardlist.reduce((sum, { nsamples }) => sum + nsamples, 0);
@@ -68,9 +65,13 @@ export function widsForm(framedAs: FramedAs): DatasetIndexForm {
   };
 }
 
-function countFrames(framedAs: FramedAs, source: SeekableSource, options: ReadOptions | undefined): number {
+function countFrames(
+  framed: FramedFormat<SampleFrame>,
+  source: SeekableSource,
+  options: ReadOptions | undefined,
+): number {
   let frames = 0;
-  for (const frame of framesOf(framedAs(options), source, options)) frames = frame.record + 1;
+  for (const frame of framesOf(framed, source, options)) frames = frame.record + 1;
   return frames;
 }
 

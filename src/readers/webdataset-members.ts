@@ -12,8 +12,11 @@ const NOTE_PREFIX = "kdata ";
 /** The pax keyword that holds the notes: tar programs pass over comments in silence. */
 export const NOTE_KEYWORD = "comment";
 
-/** What a member holds, by its extension: decimal text of an integer, UTF-8 text, JSON, an NPY file, or bytes as they are. */
-export type MemberKind = "int64" | "string" | "json" | "npy" | "bytes";
+/**
+ * What a member holds, by its extension: decimal text of an integer, UTF-8 text, JSON, an NPY file, an NPZ archive, one of these
+ * deflated by gzip, or bytes as they are.
+ */
+export type MemberKind = "int64" | "string" | "json" | "npy" | "npz" | "gzip" | "bytes";
 
 /** The dtypes that a note may give to an integer in decimal text. */
 const integerDTypes = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"] as const;
@@ -34,6 +37,8 @@ const kinds: ReadonlyMap<string, MemberKind> = new Map([
   ...["txt", "text", "transcript"].map((ext) => [ext, "string"] as const),
   ...["json", "jsn"].map((ext) => [ext, "json"] as const),
   ["npy", "npy"],
+  ["npz", "npz"],
+  ["gz", "gzip"],
 ]);
 
 /** Says what a member holds: the last part of its extension decides, as in webdataset's table. Pickles stay bytes. */

@@ -1,8 +1,8 @@
 // WebDataset archives: tar files whose members `<key>.<ext>` that follow each other with one key are one sample.
 // https://github.com/webdataset/webdataset, https://docs.google.com/document/d/18OdLjruFNX74ILmgrdiCI9J1fQZuhzzRBCHV9URWto0
 
-import type { Format, ReadOptions } from "./format.ts";
-import { openFramed, streamFramed, type FramedFormat } from "./framed.ts";
+import type { Format, Limits } from "./format.ts";
+import { openFramed, streamFramed, type FramedOptions, type Framing } from "./framed.ts";
 import { hasTarHeaderSum, isZeroBlock, TAR_BLOCK_BYTES } from "./tar.ts";
 import { decodeSample } from "./webdataset-decoder.ts";
 import { daliForm, widsForm } from "./webdataset-indexes.ts";
@@ -17,16 +17,16 @@ import { indexedNotes, sampleFramer, type SampleFrame } from "./webdataset-frame
  * unpickled). Features are views until the next call.
  *
  * As in webdataset, directories, `.name` and `__metadata__` at the top are passed over (`splitMemberPath` has the details).
- * Other than there, a file without a dot in its name is refused, unless `strayMembers` is `skip`. Always refused are links,
- * devices and sparse members, keys that come again after another one, extensions that come twice, an archive without its end
- * and anything behind it. Header sums are verified;
+ * Other than there, a file without a dot in its name is refused, and so are keys that come again after another one, an archive
+ * without its end, anything behind it, and headers whose sum does not match, unless the caller tolerates one of these by its name
+ * (`Tolerance`). Always refused are links, devices and sparse members, and extensions that come twice. Header sums are verified;
  * contents have no checksum in tar. Reading in order and indexing keep the keys of the shard in memory.
  */
 export const webdataset: Format = {
   name: "webdataset",
   title: "WebDataset (tar)",
   extensions: ["tar"],
-  decoding: ["strayMembers"],
+  decoding: ["strayMembers", "repeatedKeys", "missingEnd", "trailingBytes", "badHeader"],
   detect(head) {
     if (head.length < TAR_BLOCK_BYTES) return false;
     // An archive without members begins with its end: two blocks of zeros.
@@ -35,19 +35,17 @@ export const webdataset: Format = {
   },
   open([source, ...rest], options) {
     if (source === undefined || rest.length > 0) throw new TypeError("Cannot open webdataset: a shard is one file");
-    return openFramed(framedAs(options), source, options);
+    return openFramed(framed, source, options);
   },
-  stream: (source, options) => streamFramed(framedAs(options), source, options),
-  indexForms: [daliForm(framedAs), widsForm(framedAs)],
+  stream: (source, options) => streamFramed(framed, source, options),
+  indexForms: [daliForm(framed), widsForm(framed)],
 };
 
-function framedAs({ strayMembers = "refuse" }: ReadOptions = {}): FramedFormat<SampleFrame> {
-  return (source, limits) => {
-    const notesAt = indexedNotes(source);
-    return {
-      framer: (start) => sampleFramer(source, { limits, strayMembers }, start, notesAt),
-      ownChecksums: false,
-      decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source),
-    };
+function framed(source: string, limits: Limits, options: FramedOptions): Framing<SampleFrame> {
+  const notesAt = indexedNotes(source);
+  return {
+    framer: (start) => sampleFramer(source, { limits, options }, start, notesAt),
+    ownChecksums: false,
+    decode: (frame, window, index) => decodeSample(frame, window.bytes, index, source, limits),
   };
 }

@@ -9,6 +9,7 @@ import { checkUnicode } from "../readers/text.ts";
 import { cellText, columnTypeOf } from "./csv-cells.ts";
 import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 import { PartialFile } from "./output.ts";
+import type { ByteSink } from "./sink.ts";
 import { sortedFeatures } from "./sorted-features.ts";
 
 /** Comma-separated values, as {@link writableDelimited} writes them. */
@@ -20,7 +21,7 @@ export const writableTsv = writableDelimited("tsv", "\t");
 /**
  * Makes a writer of delimited text, uncompressed, with lines that end in LF. Every sample must have the features of the first one, of
  * the same kind, dtype and shape; lists and samples without features are refused. A column `__key__` stands first when a
- * key is not the default one of the written shard. Columns are sorted by name, so equal samples give equal bytes.
+ * key is not the default one of the written shard, and always in a stream, which cannot be gone back in. Columns are sorted by name, so equal samples give equal bytes.
  */
 function writableDelimited(name: string, delimiter: string): WritableFormat {
   function pathOf(stem: string): string {
@@ -31,7 +32,8 @@ function writableDelimited(name: string, delimiter: string): WritableFormat {
     extension: name,
     paths: (stem) => [pathOf(stem)],
     existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
-    create: (stem) => new DelimitedWriter(name, delimiter, pathOf(stem)),
+    stream: (sink) => new DelimitedWriter(name, delimiter, sink),
+    create: (stem) => new DelimitedWriter(name, delimiter, new PartialFile(pathOf(stem))),
   };
 }
 
@@ -48,17 +50,21 @@ interface Layout {
 class DelimitedWriter implements ShardWriter {
   readonly #name: string;
   readonly #delimiter: string;
-  readonly #file: PartialFile;
+  readonly #file: ByteSink;
+  /** The same where it is a file: a column of keys can be put into what was written already. */
+  readonly #patchable: PartialFile | undefined;
   #layout: Layout | undefined;
   #records = 0;
-  #hasKeys = false;
+  #hasKeys: boolean;
   /** The length of the header and of each row, as long as there is no column of keys. */
   readonly #rowBytes: number[] = [];
 
-  constructor(name: string, delimiter: string, path: string) {
+  constructor(name: string, delimiter: string, file: ByteSink) {
     this.#name = name;
     this.#delimiter = delimiter;
-    this.#file = new PartialFile(path);
+    this.#file = file;
+    this.#patchable = file instanceof PartialFile ? file : undefined;
+    this.#hasKeys = this.#patchable === undefined;
   }
 
   get bytes(): number {
@@ -80,7 +86,8 @@ class DelimitedWriter implements ShardWriter {
     });
     if (!this.#layout) this.#append(this.#headerText(layout));
     this.#layout = layout;
-    if (!this.#hasKeys && sample.key !== this.#defaultKey(this.#records)) this.#insertKeys();
+    const wantsKeys = !this.#hasKeys && sample.key !== this.#defaultKey(this.#records);
+    if (wantsKeys && this.#patchable) this.#insertKeys(this.#patchable);
     this.#append(this.#rowText(this.#hasKeys ? [sample.key, ...cells] : cells));
     this.#records++;
   }
@@ -101,11 +108,11 @@ class DelimitedWriter implements ShardWriter {
   }
 
   /** Puts the column of keys before what was written without it: from the last row back to the header, each moves by what is inserted. */
-  #insertKeys(): void {
+  #insertKeys(file: PartialFile): void {
     this.#hasKeys = true;
-    let from = this.#file.bytes;
-    for (let row = 0; row < this.#rowBytes.length; row++) this.#file.appendZeros(this.#keyCell(row).length);
-    let to = this.#file.bytes;
+    let from = file.bytes;
+    for (let row = 0; row < this.#rowBytes.length; row++) file.appendZeros(this.#keyCell(row).length);
+    let to = file.bytes;
     for (let row = this.#rowBytes.length - 1; row >= 0; row--) {
       const length = this.#rowBytes[row] as number;
       const cell = this.#keyCell(row);
@@ -113,8 +120,8 @@ class DelimitedWriter implements ShardWriter {
       moved.set(cell);
       from -= length;
       to -= moved.length;
-      this.#file.read(moved.subarray(cell.length), from);
-      this.#file.patch(to, moved);
+      file.read(moved.subarray(cell.length), from);
+      file.patch(to, moved);
     }
     this.#rowBytes.length = 0;
   }
@@ -162,7 +169,8 @@ class DelimitedWriter implements ShardWriter {
   }
 
   #headerText({ types }: Layout): string {
-    const row = this.#rowText([...types].map(([name, type]) => `${name}:${type}`));
+    const cells = [...types].map(([name, type]) => `${name}:${type}`);
+    const row = this.#rowText(this.#hasKeys ? [columnText(KEY_NAME, { kind: "string" }), ...cells] : cells);
     // The first character of a file would be taken for a byte order mark.
     return row.startsWith("\ufeff") ? row.replace(/^[^,\t\n]*/, (cell) => `"${cell}"`) : row;
   }

@@ -36,10 +36,10 @@ export function memberOf(name: string, feature: Feature, what: string): Member {
     return { ...named(name, isPlain, "string"), content: [encodeUtf8(feature, what)] };
   }
   if (feature instanceof Uint8Array) {
-    const ext =
-      isPlain && memberKindOf(name) === "bytes"
-        ? name
-        : `${sanitize(name)}.${findMediaSignature(feature)?.ext ?? "bin"}`;
+    const found = findMediaSignature(feature)?.ext ?? "bin";
+    // What a reader would decode, such as gzip, is no name for bytes as they are.
+    const suffix = memberKindOf(found) === "bytes" ? found : "bin";
+    const ext = isPlain && memberKindOf(name) === "bytes" ? name : `${sanitize(name)}.${suffix}`;
     return { ext, note: ext === name ? undefined : { name }, content: [feature] };
   }
   if (isBytesList(feature)) throw new KdataError("shape", `${what}: a member holds one value, and this is a list`);

@@ -292,6 +292,40 @@ test.each([
   expect(stderr.replace("\nhint:", "")).toMatch(reason);
 });
 
+test("-o - writes JSON Lines, CSV and TSV as well, and what they hold comes back", async () => {
+  for (const to of ["jsonl", "csv", "tsv"]) {
+    const [code, stdout] = await piped(
+      `convert ${rows} --to tfrecord -o - --progress none | ${kdataIn} convert - --to ${to} -o - --progress none | ` +
+        `${kdataIn} convert - --from ${to} --to jsonl -o - --progress none`,
+    );
+    expect([code, String(stdout).split("\n").length], to).toEqual([0, 13]);
+    expect(String(stdout)).toMatch(/^\{"__key__":"rows\/0",/);
+  }
+});
+
+test("errors are relaxed by name, kept in the manifest, and reported", async () => {
+  writeFileSync(
+    join(folder, "more.tar"),
+    Buffer.concat([readFileSync(fixture("webdataset/writer.tar")), Buffer.from("x")]),
+  );
+  const args = ["more.tar", "--to", "jsonl", "-o", "out", "--progress", "none"] as const;
+  expect((await convert(...args)).code).toBe(4);
+  const { code, stdout } = await convert(...args, "--trailing-bytes", "ignore", "--report", "report.jsonl", "--json");
+  expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ records: 4, tolerated: 1 })]);
+  expect(JSON.parse(readFileSync(join(folder, "report.jsonl"), "utf8"))).toMatchObject({
+    ...{ policy: "trailingBytes", source: "more.tar", bytes: 1 },
+  });
+  const resumed = await convert(...args, "--resume");
+  expect([resumed.code, resumed.stderr]).toEqual([2, expect.stringContaining('trailingBytes was "ignore"')]);
+  const misspelt = await convert(...args, "--trailing-bytes", "drop");
+  expect(misspelt.code).toBe(2);
+  const features = await convert(rows, "--to", "jsonl", "-o", "some", "--features", "y", "--progress", "none");
+  expect([features.code, readFileSync(join(folder, "some/rows.jsonl"), "utf8")]).toEqual([
+    0,
+    expect.stringMatching(/^\{"y":/),
+  ]);
+});
+
 test("binary data is not written onto a terminal", () => {
   const terminal = Object.assign(new PassThrough(), { isTTY: true }) as unknown as NodeJS.WriteStream;
   expect(() => openOutput(terminal, "auto").binary()).toThrow("it is a terminal, and the data is binary");

@@ -15,12 +15,13 @@ import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { indexShards } from "../../src/cli/make-index.ts";
 import { validate } from "../../src/cli/validate.ts";
+import { convert } from "../../src/convert/index.ts";
 import { loader } from "../../src/loaders/index.ts";
 import { findDataset, openShard } from "../../src/readers/open.ts";
 import { select } from "../../src/transforms/index.ts";
 import { describeSample } from "../readers/expected.ts";
 import { errorOf } from "../readers/shards.ts";
-import { fixture, kdata, masked, mnist } from "./run-kdata.ts";
+import { fixture, kdata, masked } from "./run-kdata.ts";
 
 const then = new Date("2001-02-03");
 let cwd: string;
@@ -89,6 +90,44 @@ test("a flipped bit in a tar payload is found by number, by the loader and by va
   await batches.close();
 });
 
+test.each(["npy/labels.npy", "npz/deflated.npz", "idx/int8.idx"])(
+  "an index of %s vouches for every byte that is read, in order, by number, and converted",
+  async (name) => {
+    const source = fixture(name);
+    const path = join(cwd, source.slice(source.lastIndexOf("/") + 1));
+    cpSync(source, path);
+    utimesSync(path, then, then);
+    const { outputs } = await indexShards(path);
+    expect(outputs).toEqual([`${path}.kidx`]);
+    const intact = await validate(path);
+    expect(intact).toMatchObject({ bad: 0, ignoredIndexes: [] });
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(path, bytes);
+    utimesSync(path, then, then);
+    const { format, shards } = await findDataset(path);
+    expect(errorOf(() => [...openShard(format, shards[0]!).samples()])).toMatchObject({ at: { source: path } });
+    expect((await validate(path)).bad).toBeGreaterThan(0);
+    const converted = convert(path, { to: "jsonl", output: join(cwd, "out") });
+    await expect(converted).rejects.toMatchObject({ code: "checksum" });
+  },
+);
+
+test("an index that was made with an error relaxed is only for who relaxes it too", async () => {
+  const path = join(cwd, "writer.tar");
+  const whole = readFileSync(path);
+  writeFileSync(path, Buffer.concat([whole, Buffer.from("more")]));
+  await expect(indexShards(path)).rejects.toMatchObject({ code: "format" });
+  await indexShards(path, { trailingBytes: "ignore" });
+  const strict = await validate(path);
+  expect(strict).toMatchObject({
+    bad: 1,
+    ignoredIndexes: [{ reason: expect.stringMatching(/trailingBytes/) as unknown }],
+  });
+  const relaxed = await validate(path, { trailingBytes: "ignore" });
+  expect(relaxed).toMatchObject({ bad: 0, ignoredIndexes: [], passedOver: 1, tolerated: [{ byte: whole.length }] });
+});
+
 test("an index of a file that changed is passed over with the reason, until it is made anew", async () => {
   const path = join(cwd, "writer.tar");
   await indexShards(path);
@@ -149,13 +188,14 @@ test("wids finds archives from where its index lies, and dali makes an index for
 });
 
 test("index refuses forms that do not fit, outputs that exist, and what needs no index", async () => {
+  cpSync(fixture("folder/pets"), join(cwd, "classes"), { recursive: true });
   const runs: readonly [number, RegExp, ...string[]][] = [
     [2, /Cannot index TFRecord .* as "wids": its forms are tfindex/, "rows.tfrecord", "--as", "wids", "-o", "a.json"],
     [2, /hint: Did you mean dali\?/, "writer.tar", "--as", "dalli"],
     [2, /-o <file> is missing/, "writer.tar", "--as", "wids"],
     [2, /hint: Name the form: --as dali \| wids/, "writer.tar", "-o", "x"],
     [5, /the output exists \(rows\.tfrecord\)/, "rows.tfrecord", "--as", "tfindex", "-o", "rows.tfrecord"],
-    [4, /MNIST idx needs no index/, join(mnist, "t10k-*")],
+    [4, /needs no index/, join(cwd, "classes")],
     [3, /no such file/, "none.tar"],
   ];
   for (const [code, message, ...args] of runs) {

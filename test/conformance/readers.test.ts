@@ -8,11 +8,12 @@ import { describe, expect, test } from "vitest";
 import { KdataError } from "../../src/core/errors.ts";
 import { RandomStream, deriveKey } from "../../src/core/random.ts";
 import { compressionOf, inflateSource } from "../../src/readers/compression.ts";
-import type { Format, ShardFiles } from "../../src/readers/format.ts";
+import type { ChecksummedIndex, Format, ShardFiles } from "../../src/readers/format.ts";
 import { formatByName, formats } from "../../src/readers/formats.ts";
 import { defaultLimits } from "../../src/readers/limits.ts";
 import { findDataset, openShard, openStream } from "../../src/readers/open.ts";
 import { MemorySource } from "../../src/readers/source-memory.ts";
+import { SealedSource, sealBlocks } from "../../src/readers/source-sealed.ts";
 import { describeSample, expectedSamples } from "../readers/expected.ts";
 import { readStream } from "../readers/shards.ts";
 import { byteRole } from "./byte-role.ts";
@@ -22,6 +23,8 @@ const SUFFIX = ".expected.json";
 const EXHAUSTIVE_BYTES = 1536;
 const DRAWN_CUTS = 400;
 const DRAWN_FLIPS = 1600;
+/** With an index and without one. */
+const DRAWN_INDEXED_FLIPS = 400;
 
 /** Formats without a mark at the end: cut between two records, a file is a shorter file. */
 const HAS_NO_END = ["tfrecord", "jsonl", "csv", "tsv"];
@@ -39,6 +42,9 @@ interface Fixture {
 
 /** The content of each file of a shard. */
 type Contents = readonly Uint8Array[];
+
+/** What is kept beside each file of a shard. */
+type Indexes = readonly (ChecksummedIndex | undefined)[];
 
 /** What became of damaged bytes: an error, the samples as they were, fewer of them, or others. */
 type Outcome = KdataError | "same" | "prefix" | "other";
@@ -140,13 +146,36 @@ for (const format of formats) {
           const flipped = new Uint8Array(bytes);
           flipped[byte]! ^= 1 << (bit & 7);
           const outcome = outcomeOf(format, shard, contents.with(file, flipped), intact);
-          const isSilent = outcome === "other" || outcome === "prefix";
-          if (isSilent && roleOf(byte) !== "unprotected")
+          if (isSilent(outcome) && roleOf(byte) !== "unprotected")
             wrong.push(`${path}, bit ${bit & 7} of byte ${byte}: ${outcome}`);
         }
       }
       expect(wrong).toEqual([]);
     });
+
+    test.skipIf(HAS_NO_FRAME.includes(format.name))(
+      "with any bit flipped and an index changes nothing in silence",
+      () => {
+        const intact = JSON.stringify(readAll(format, shard, contents));
+        const indexes = contents.map((bytes, file) => indexOf(format, shard.paths[file]!, bytes));
+        const silent = { without: 0, with: 0 };
+        let flips = 0;
+        for (const [file, bytes] of contents.entries()) {
+          for (const bit of numbersBelow(8 * bytes.length, DRAWN_INDEXED_FLIPS / contents.length)) {
+            const flipped = new Uint8Array(bytes);
+            flipped[bit >>> 3]! ^= 1 << (bit & 7);
+            const damaged = contents.with(file, flipped);
+            flips++;
+            if (isSilent(outcomeOf(format, shard, damaged, intact))) silent.without++;
+            if (isSilent(outcomeOf(format, shard, damaged, intact, indexes))) silent.with++;
+          }
+        }
+        console.info(
+          `${shard.name}: of ${flips} flipped bits ${silent.without} change data in silence, with an index ${silent.with}`,
+        );
+        expect(silent.with).toBe(0);
+      },
+    );
   });
 }
 
@@ -170,19 +199,39 @@ async function fixturesOf(format: Format): Promise<Fixture[]> {
 }
 
 /** Reads a shard from memory, inflated where it is compressed, as `openShard` does with files. */
-function readAll(format: Format, shard: ShardFiles, contents: Contents): unknown[] {
+function readAll(format: Format, shard: ShardFiles, contents: Contents, indexes?: Indexes): unknown[] {
   const sources = contents.map((bytes, file) => {
-    const source = new MemorySource(shard.paths[file]!, bytes);
+    const memory = new MemorySource(shard.paths[file]!, bytes);
+    const source = format.sealed && indexes ? new SealedSource(memory, () => indexes[file]) : memory;
     const compression = compressionOf(bytes.subarray(0, 4096));
     return compression ? inflateSource(source, compression, defaultLimits) : source;
   });
-  return Array.from(format.open(sources, {}, shard.name).samples(), describeSample);
+  const index = format.sealed ? undefined : indexes?.[0];
+  return Array.from(format.open(sources, index ? { index } : {}, shard.name).samples(), describeSample);
+}
+
+/** Makes what `kdata index` keeps beside a file. */
+function indexOf(format: Format, path: string, bytes: Uint8Array): ChecksummedIndex | undefined {
+  const memory = new MemorySource(path, bytes);
+  const compression = compressionOf(bytes.subarray(0, 4096));
+  const scan = format.sealed
+    ? sealBlocks(memory)
+    : format.open([compression ? inflateSource(memory, compression, defaultLimits) : memory]).scan();
+  for (;;) {
+    const next = scan?.next();
+    if (next === undefined) return undefined;
+    if (next.done === true) return next.value;
+  }
+}
+
+function isSilent(outcome: Outcome): boolean {
+  return outcome === "other" || outcome === "prefix";
 }
 
 /** Any error but a KdataError fails the test. */
-function outcomeOf(format: Format, shard: ShardFiles, contents: Contents, intact: string): Outcome {
+function outcomeOf(format: Format, shard: ShardFiles, contents: Contents, intact: string, indexes?: Indexes): Outcome {
   try {
-    const samples = JSON.stringify(readAll(format, shard, contents));
+    const samples = JSON.stringify(readAll(format, shard, contents, indexes));
     if (samples === intact) return "same";
     return intact.startsWith(samples.slice(0, -1)) ? "prefix" : "other";
   } catch (error) {

@@ -111,6 +111,25 @@ describe("convert() with workers", () => {
     expect(names).not.toContain("train-006.tar");
   });
 
+  it.each([0, 2])("finishes the shards under way when it is asked to, and is resumed (%i workers)", async (workers) => {
+    for (const index of [4, 5, 6, 7]) writeShard(`in/train-00${index}`, 20_000);
+    const controller = new AbortController();
+    const options = { to: "webdataset", output: at("out"), workers, finishSignal: controller.signal };
+    const onProgress = ({ running, shard }: ConvertProgress) => {
+      if (shard.includes("004") || running.some(({ totalRecords }) => totalRecords === 20_000)) controller.abort();
+    };
+    const error = await rejected(convert(at("in/*.tfrecord"), { ...options, onProgress }));
+    expect(error.code).toBe("aborted");
+    const names = readdirSync(at("out"));
+    expect(names.filter((name) => name.endsWith(".partial"))).toEqual([]);
+    expect(names).toContain("train-004.tar");
+    expect(names).not.toContain("train-007.tar");
+    const resumed = await convert(at("in/*.tfrecord"), { to: "webdataset", output: at("out"), ifExists: "resume" });
+    expect(resumed.resumed).toBe(names.filter((name) => name.endsWith(".tar")).length);
+    await convert(at("in/*.tfrecord"), { to: "webdataset", output: at("whole") });
+    expect(contentOf(at("out"))).toEqual(contentOf(at("whole")));
+  });
+
   it("refuses a number of workers that is none", async () => {
     for (const workers of [-1, 1.5]) {
       const error = await rejected(convert(at("in/*.tfrecord"), { to: "npy", output: at("out"), workers }));
