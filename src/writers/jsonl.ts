@@ -8,6 +8,7 @@ import { KEY_NAME } from "../readers/jsonl-features.ts";
 import type { ShardWriter, WritableFormat, WrittenShard } from "./format.ts";
 import { featureJson } from "./jsonl-features.ts";
 import { PartialFile } from "./output.ts";
+import type { ByteSink } from "./sink.ts";
 import { sortedFeatures } from "./sorted-features.ts";
 
 /**
@@ -19,15 +20,17 @@ export const writableJsonl: WritableFormat = {
   extension: "jsonl",
   paths: (stem) => [pathOf(stem)],
   existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
-  create: (stem) => new JsonlWriter(pathOf(stem)),
+  isText: true,
+  stream: (sink) => new JsonlWriter(sink),
+  create: (stem) => new JsonlWriter(new PartialFile(pathOf(stem))),
 };
 
 class JsonlWriter implements ShardWriter {
-  readonly #file: PartialFile;
+  readonly #file: ByteSink;
   #records = 0;
 
-  constructor(path: string) {
-    this.#file = new PartialFile(path);
+  constructor(file: ByteSink) {
+    this.#file = file;
   }
 
   get bytes(): number {
