@@ -179,16 +179,26 @@ async function readFlags(flags: CatFlags): Promise<CatOptions> {
     rank: flags.rank === undefined ? undefined : parseCount(flags.rank, "--rank", 0),
     worldSize: flags.worldSize === undefined ? undefined : parseCount(flags.worldSize, "--world-size"),
   };
+  const { rank = 0, worldSize } = counts;
+  if (worldSize !== undefined && rank >= worldSize) {
+    throw new KdataError("usage", `Cannot read --rank: ${rank} is not one of ${worldSize}, counted from 0`);
+  }
   return {
     to,
     ...(Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined)) as CatOptions),
     shuffle: flags.shuffle ?? false,
     ...(from !== undefined && { format: from }),
-    ...(select !== undefined && { select: select.split(",") }),
+    ...(select !== undefined && { select: readNames(select) }),
     ...(transforms !== undefined && { transforms: await importTransforms(transforms) }),
     ...(remainder !== undefined && { remainder }),
     ...(onError === "skip" && { onError }),
   };
+}
+
+function readNames(list: string): string[] {
+  const names = list.split(",");
+  if (!names.includes("") && new Set(names).size === names.length) return names;
+  throw new KdataError("usage", `Cannot read --select: ${JSON.stringify(list)} has an empty name or one twice`);
 }
 
 function doneNotice(report: CatReport): Notice {
