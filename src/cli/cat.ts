@@ -36,7 +36,7 @@ const WRITE_BYTES = 1 << 16;
 /** Every `to`: batches as `npy-stream`, samples in a storage format that is written front to back. */
 export const catFormats: readonly string[] = [
   NPY_STREAM,
-  ...writableFormats.filter(({ stream }) => stream !== undefined).map(({ name }) => name),
+  ...writableFormats.filter((format) => format.stream !== undefined).map(({ name }) => name),
 ];
 
 /** What {@link cat} writes. The options of a loader mean what they mean there. */

@@ -60,9 +60,8 @@ const dtypesByClass: Readonly<Record<string, DType>> = {
  * Reads a value as a tensor, a string or strings. Typed arrays are viewed, not copied.
  *
  * A typed array is a tensor of one axis, a number or a boolean a scalar, nested arrays of numbers a tensor of as many axes. Plain numbers
- * become `numberDType`.
+ * become `numberDType`. `what` names the value in messages: `'x' of sample/3`.
  *
- * @param what - names the value in messages: `'x' of sample/3`
  * @throws {TypeError} when it is none of these, or nested arrays differ in length.
  * @throws {RangeError} when the elements do not fill the shape.
  */
@@ -77,7 +76,7 @@ export async function readValue(
   if (typeof value === "number" || Array.isArray(value)) return fromNumbers(value as NestedNumbers, what, numberDType);
   if (ArrayBuffer.isView(value)) return viewArray(value, [value.length], undefined, what);
   if (typeof value !== "object" || !("shape" in value)) throw refuse(what);
-  if (typeof value.data !== "function") return viewArray(value.data, value.shape, value.dtype, what);
+  if (!isFetched(value)) return viewArray(value.data, value.shape, value.dtype, what);
   const elements = await value.data();
   if (value.dtype === "string") return strings(elements as ArrayLike<string>, value.shape, what);
   if (!ArrayBuffer.isView(elements)) throw refuse(what);
@@ -116,11 +115,15 @@ function fromNumbers(numbers: NestedNumbers, what: string, dtype: "float32" | "i
   if (flat.length !== elementCount(shape) || !flat.every((number) => typeof number === "number")) {
     throw new TypeError(`Cannot read ${what}: its arrays are not of numbers, or not of one length`);
   }
-  if (dtype === "float32") return tensor("float32", shape, Float32Array.from(flat as number[]));
-  const data = Int32Array.from(flat as number[]);
-  const bad = (flat as number[]).find((number, i) => number !== data[i]);
+  if (dtype === "float32") return tensor("float32", shape, Float32Array.from(flat));
+  const data = Int32Array.from(flat);
+  const bad = flat.find((number, i) => number !== data[i]);
   if (bad !== undefined) throw new RangeError(`Cannot read ${what}: ${bad} is no int32`);
   return tensor("int32", shape, data);
+}
+
+function isFetched(value: ShapedElements | RemoteTensor): value is RemoteTensor {
+  return typeof value.data === "function";
 }
 
 function strings(elements: ArrayLike<string>, shape: readonly number[], what: string): string | readonly string[] {

@@ -60,7 +60,7 @@ describe("toTfDataset", () => {
     const dataset = toTfDataset(train, { tf, x: "image", y: "label" });
     const iterator = await dataset.iterator();
     const { value } = await iterator.next();
-    tf.dispose([value!.xs as tf.Tensor, value!.ys as tf.Tensor]);
+    tf.dispose([value!.xs, value!.ys]);
     await dataset.close();
     await expect(batchesOf(train)).rejects.toThrow("the loader is closed");
     await expect(iterator.next()).rejects.toMatchObject({ code: "aborted" });
@@ -85,7 +85,7 @@ describe("toTfDataset", () => {
     const sizes: number[] = [];
     for (let step = 0; step < 5; step++) {
       const { xs, ys } = (await iterator.next()).value as { xs: tf.Tensor; ys: tf.Tensor };
-      sizes.push(xs.shape[0]!);
+      sizes.push(xs.shape[0]);
       tf.dispose([xs, ys]);
     }
     expect(sizes).toEqual([8, 4, 8, 4, 8]);
