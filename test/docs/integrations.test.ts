@@ -39,6 +39,7 @@ test.each(examples.map((code, number) => [titleOf(code), code, number] as const)
     const module = transformSync(`${opening}\n${code}\nawait train.close();\n`, {
       mode: "transform",
       sourceMap: false,
+      filename: "example.ts",
     });
     // Its loop is not among kdata's packages: test/interop/tfjs.interop.ts trains with it.
     if (!packagesOf(code).every(isInstalled)) {
