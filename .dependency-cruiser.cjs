@@ -30,6 +30,13 @@ module.exports = {
     layer("transforms", ["core", "kernels"]),
     layer("loaders", ["core", "kernels", "readers", "transforms"]),
     layer("trainer", ["core", "kernels"]),
+    layer("integrations", ["core", "readers", "loaders"]),
+    {
+      name: "libraries-are-handed-in",
+      severity: "error",
+      from: { path: "^src/integrations/" },
+      to: { dependencyTypes: packages },
+    },
     layer("convert", ["core", "readers", "writers", "transforms", "loaders"]),
     {
       name: "core-imports-nothing",

@@ -1,8 +1,6 @@
 // `kdata bench SPEC...`: how fast a data set loads, and what bounds it.
 
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
 import { checkWhole } from "../core/options.ts";
@@ -16,9 +14,9 @@ import type { CommandDefinition } from "./command.ts";
 import { decodersOf } from "./decoders.ts";
 import { fromOption, inputSpec, isStream } from "./input.ts";
 import { interruptible } from "./interrupt.ts";
-import { importModule } from "./module.ts";
 import { formatCount, formatQuantity, parseCount } from "./numbers.ts";
 import { bytesOfShard } from "./shard-size.ts";
+import { importTransforms } from "./transforms-module.ts";
 
 const DEFAULT_BATCH = 64;
 const DEFAULT_SECONDS = 5;
@@ -179,15 +177,8 @@ async function readFlags(flags: BenchFlags): Promise<BenchOptions> {
     ...(flags.workers !== undefined && {
       workers: flags.workers.split(",").map((count) => parseCount(count, "--workers", 0)),
     }),
-    ...(flags.transforms !== undefined && { transforms: await readTransforms(flags.transforms) }),
+    ...(flags.transforms !== undefined && { transforms: await importTransforms(flags.transforms) }),
   };
-}
-
-async function readTransforms(path: string): Promise<readonly TransformDescription[]> {
-  const { transforms } = await importModule(pathToFileURL(resolve(path)).href);
-  // Each one is checked when it is built.
-  if (Array.isArray(transforms)) return transforms as readonly TransformDescription[];
-  throw new KdataError("usage", `Cannot bench: ${path} does not export a list \`transforms\``);
 }
 
 function reportLines({ runs, boundBy, bytes, samples }: BenchReport): string[] {

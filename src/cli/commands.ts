@@ -42,6 +42,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./stats.ts")).statsCommand,
   },
   {
+    name: "cat",
+    summary: "write batches or samples to standard output, for other programs",
+    load: async () => (await import("./cat.ts")).catCommand,
+  },
+  {
     name: "bench",
     summary: "measure how fast a data set loads, and what bounds it",
     load: async () => (await import("./bench.ts")).benchCommand,

@@ -30,6 +30,12 @@ export interface Output {
    * @throws {KdataError} `usage` when it is a terminal, or when a report is to go there as well.
    */
   binary(): (bytes: Uint8Array) => Promise<void>;
+  /**
+   * Opens standard output for whole lines of text, UTF-8. What a terminal would obey is escaped there, as JSON has it.
+   *
+   * @throws {KdataError} `usage` when a report is to go there as well.
+   */
+  text(): (bytes: Uint8Array) => Promise<void>;
 }
 
 const NOT_FOR_TERMINALS = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g; // JSON.stringify leaves them as they are
@@ -43,6 +49,12 @@ const NOT_FOR_TERMINALS = /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g; // JSON.
 export function openOutput(stream: NodeJS.WriteStream, format: OutputFormat): Output {
   function print(lines: readonly string[]): Promise<void> {
     return write(stream, lines.map((line) => `${line}\n`).join(""));
+  }
+  function openData(): (data: string | Uint8Array) => Promise<void> {
+    if (format !== "auto" && format !== "quiet") {
+      throw new KdataError("usage", `Cannot write standard output: the data goes there, so --format ${format} cannot`);
+    }
+    return (data) => write(stream, data);
   }
   return {
     format,
@@ -63,13 +75,12 @@ export function openOutput(stream: NodeJS.WriteStream, format: OutputFormat): Ou
           hint: "Pipe it into a program or a file.",
         });
       }
-      if (format !== "auto" && format !== "quiet") {
-        throw new KdataError(
-          "usage",
-          `Cannot write standard output: the data goes there, so --format ${format} cannot`,
-        );
-      }
-      return (bytes) => write(stream, bytes);
+      return openData();
+    },
+    text() {
+      const open = openData();
+      if (!stream.isTTY) return open;
+      return (bytes) => open(Buffer.from(bytes).toString().replace(NOT_FOR_TERMINALS, escapeCharacter));
     },
   };
 }

@@ -11,7 +11,12 @@ export function deliverBatch({ job, batch, account, release }: MadeBatch): Batch
   const { keys } = batch;
   const { padded, filtered, failures } = account;
   const skipped = filtered + failures.length;
-  const content = { size: keys.length, padded, skipped, features: viewColumns(batch), keys, epoch, step };
+  return openBatch({ size: keys.length, padded, skipped, features: viewColumns(batch), keys, epoch, step }, release);
+}
+
+/** Makes a batch of its content, whose tensors are valid until `release` is called. */
+export function openBatch(content: BatchContent, release: () => void): Batch {
+  const { epoch, step } = content;
   let isReleased = false;
   return {
     ...content,
@@ -26,13 +31,14 @@ export function deliverBatch({ job, batch, account, release }: MadeBatch): Batch
   };
 }
 
-type Content = Omit<Batch, "release" | "copy">;
+/** What a batch is without its memory's lifetime. */
+export type BatchContent = Omit<Batch, "release" | "copy">;
 
-function ownBatch(content: Content): Batch {
+function ownBatch(content: BatchContent): Batch {
   const features = Object.create(null) as Record<string, Column>;
   for (const [name, column] of Object.entries(content.features)) {
     features[name] = isTensorColumn(column) ? copyTensor(column) : column;
   }
-  const own: Content = { ...content, features };
+  const own: BatchContent = { ...content, features };
   return { ...own, release: () => undefined, copy: () => ownBatch(own) };
 }

@@ -46,6 +46,10 @@ const sourceOptions: Readonly<Record<keyof MixSource, true>> = {
   features: true,
   message: true,
   strayMembers: true,
+  repeatedKeys: true,
+  missingEnd: true,
+  trailingBytes: true,
+  badHeader: true,
 };
 
 /**
@@ -117,7 +121,17 @@ function checkSources(sources: readonly MixSource[]): void {
 
 /** Each source has its own: one for all would mean nothing to some of them. */
 function refuseDecoding(options: object): void {
-  for (const name of ["format", "limits", "features", "message", "strayMembers"]) {
+  for (const name of [
+    "format",
+    "limits",
+    "features",
+    "message",
+    "strayMembers",
+    "repeatedKeys",
+    "missingEnd",
+    "trailingBytes",
+    "badHeader",
+  ]) {
     if (!Object.hasOwn(options, name)) continue;
     throw new KdataError("usage", `${ACTION}: the option '${name}' is of a source`, {
       hint: `Give it beside 'source'.`,

@@ -71,6 +71,10 @@ const optionNames: Readonly<Record<keyof StreamOptions, true>> = {
   features: true,
   message: true,
   strayMembers: true,
+  repeatedKeys: true,
+  missingEnd: true,
+  trailingBytes: true,
+  badHeader: true,
   signal: true,
   state: true,
 };

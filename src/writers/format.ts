@@ -44,6 +44,8 @@ export interface WritableFormat {
   paths(stem: string): readonly string[] | undefined;
   /** Lists the files that hold this shard already, whatever their features. */
   existing(stem: string): readonly string[];
+  /** What is written is text that a terminal may show. */
+  readonly isText?: true;
   /** Starts a shard that goes to a stream, front to back. A format that must go back to bytes it has written leaves it out. */
   stream?(sink: ByteSink): ShardWriter;
   /** Starts a shard. `stem` is the path without the extension: `out/train-00000`. */

@@ -20,6 +20,7 @@ export const writableJsonl: WritableFormat = {
   extension: "jsonl",
   paths: (stem) => [pathOf(stem)],
   existing: (stem) => [pathOf(stem)].filter((path) => existsSync(path)),
+  isText: true,
   stream: (sink) => new JsonlWriter(sink),
   create: (stem) => new JsonlWriter(new PartialFile(pathOf(stem))),
 };
