@@ -1,45 +1,27 @@
 // Runs test/interop against the real TensorFlow, webdataset, numpy and safetensors, in a virtual environment of its own.
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { interopRequirements, systemPython, virtualPython } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const requirements = join(root, "test", "interop", "requirements.txt");
-const venv = join(root, ".cache", "interop-venv");
-const python = process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");
 
-const system = ["python3", "python"].find((name) => spawnSync(name, ["--version"]).status === 0);
+const system = systemPython();
 if (system === undefined) {
   process.stderr.write("interop: skipped, no python3 on this machine\n");
   // CI has Python: there a skip is a failure.
   process.exit(process.env.CI ? 1 : 0);
 }
-
-const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
-const stamp = join(venv, ".requirements");
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
-  process.stderr.write("interop: installing the reference tools (pip)\n");
-  rmSync(venv, { recursive: true, force: true });
-  mkdirSync(join(root, ".cache"), { recursive: true });
-  run(system, ["-m", "venv", venv]);
-  run(python, ["-m", "pip", "install", "--quiet", "-r", requirements]);
-  writeFileSync(stamp, wanted);
-}
-run(process.execPath, [
-  join(root, "node_modules", "vitest", "vitest.mjs"),
-  "run",
-  "--config",
-  join(root, "vitest.interop.config.ts"),
-  ...process.argv.slice(2),
-]);
-
-function run(command, args) {
-  const result = spawnSync(command, args, {
-    cwd: root,
-    stdio: "inherit",
-    env: { ...process.env, KDATA_PYTHON: python, TF_CPP_MIN_LOG_LEVEL: "3" },
-  });
-  if (result.status !== 0) process.exit(result.status ?? 1);
-}
+const python = virtualPython(system, "interop", interopRequirements);
+const result = spawnSync(
+  process.execPath,
+  [
+    join(root, "node_modules", "vitest", "vitest.mjs"),
+    "run",
+    "--config",
+    join(root, "vitest.interop.config.ts"),
+    ...process.argv.slice(2),
+  ],
+  { cwd: root, stdio: "inherit", env: { ...process.env, KDATA_PYTHON: python, TF_CPP_MIN_LOG_LEVEL: "3" } },
+);
+process.exit(result.status ?? 1);

@@ -303,6 +303,8 @@ class SampleFramer implements Framer<SampleFrame> {
       if (!isZeroBlock(window.bytes, index, length)) {
         throw this.#fail("format", "there are bytes behind the end of the archive", this.#position);
       }
+      // Every archive is whole blocks. In one that is not, bytes are missing, and the end may have been a header.
+      if (length < TAR_BLOCK_BYTES) throw this.#fail("truncated", "the archive ends inside a block", window.end);
       this.#position += length;
     }
     return "end";
