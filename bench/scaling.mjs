@@ -76,7 +76,7 @@ async function overRecordBytes({ folder, rounds, quick }) {
     unit: "MB/s",
     isLog: true,
     points,
-    ...bendOf(points, "the cost of a record, not of a byte, before it"),
+    ...bendOf(points, "before it a record costs more than its bytes"),
   };
 }
 
@@ -89,14 +89,14 @@ async function overRecords(bench) {
     await each.close();
     points.push({ x: records, y: median(rates) });
   }
-  const name = "small Examples, shuffled over the whole data set, no workers";
+  const name = "small Examples, shuffled, no workers";
   return {
     name,
     x: "records",
     unit: "samples/s",
     isLog: true,
     points,
-    ...bendOf(points, "the file no longer in the processor's caches behind it"),
+    ...bendOf(points, "the order takes no memory and a record is found in the same time"),
   };
 }
 

@@ -3,7 +3,7 @@
 // Measures, writes bench/results/<area>.json for each area, and docs/benchmarks.md with its plots from all of them. --quick takes five
 // minutes for all. --smoke shows that everything runs: no peers, little data, nothing is written.
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { benchEnvironment } from "../bench/harness.mjs";
@@ -15,6 +15,8 @@ import { peerPython } from "./python.mjs";
 const AREAS = ["formats", "images", "loader", "trainer", "convert", "scaling"];
 /** What shows in seconds that an area runs. */
 const SMOKE = { formats: { only: "smallExamples" }, loader: {}, trainer: { isSmoke: true } };
+/** Modules beside bench/<area>.mjs whose rows belong to the area, where they are there. */
+const MORE = { loader: ["scale"], trainer: ["cnn", "random"] };
 /** What another area measures. */
 const ELSEWHERE = { formats: { except: "conversion" } };
 const ENVIRONMENT_SET = "KDATA_BENCH_ENVIRONMENT";
@@ -49,11 +51,10 @@ const areas = positionals.length > 0 ? positionals : values.smoke ? Object.keys(
 
 console.log(`${command}\n${JSON.stringify(machine(python))}`);
 for (const area of areas) {
-  const { run } = await import(`../bench/${area}.mjs`);
   const started = performance.now();
   const at = machine(python);
   const options = { quick: values.quick || values.smoke, python, ...(values.only && { only: values.only }) };
-  const measured = await run({ ...ELSEWHERE[area], ...options, ...(values.smoke && SMOKE[area]) });
+  const measured = await measure(area, { ...ELSEWHERE[area], ...options, ...(values.smoke && SMOKE[area]) });
   const seconds = Math.round((performance.now() - started) / 1000);
   const rows = Array.from(measured);
   const broken = rows.find(({ ours }) => !(ours > 0));
@@ -75,6 +76,20 @@ for (const area of areas) {
   writeFileSync(path, `${JSON.stringify(report, null, 1)}\n`);
 }
 if (!values.smoke && !values.only) writeBenchmarksPage();
+
+/** Rows of all modules of an area. Curves come with those of the area's own module. */
+async function measure(area, options) {
+  const { run } = await import(`../bench/${area}.mjs`);
+  const measured = await run(options);
+  for (const name of values.smoke ? [] : (MORE[area] ?? [])) {
+    const path = new URL(`../bench/${name}.mjs`, import.meta.url);
+    // A script that measures when it is imported has no rows to give.
+    if (!existsSync(path) || !readFileSync(path, "utf8").includes("export async function run(")) continue;
+    const more = await import(path.href);
+    measured.push(...(await more.run(options)));
+  }
+  return measured;
+}
 
 function print(area, rows, seconds) {
   console.log(`\n${area}, ${seconds} s`);

@@ -7,8 +7,9 @@ const LINE_FEED = 0x0a;
 const LONGEST_SPLICE = 600; // bytes: more than a block of tar
 
 /**
- * Makes every damaged form of a file: `{ kind, what, bytes, isVouched }`, and `twice` where the file holds all samples two times. `isVouched` is false where another file as valid as this one could have these bytes, so that no reader can
- * notice from them alone. `roleOf(byte)` says which bytes those are.
+ * Makes every damaged form of a file: `{ kind, what, bytes, isVouched }`, and `twice` where the file holds all samples two times.
+ * `isVouched` is false where another file as valid as this one could have these bytes, so that no reader can notice from them alone.
+ * `roleOf(byte)` says which bytes those are.
  */
 export function damagedForms({ name, format, bytes, roleOf }, count) {
   const random = drawing(name);
