@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { goals } from "../bench/goals.mjs";
-import { figure, withGoals } from "./bench-rows.mjs";
+import { figure, withGoals, withoutNulls } from "./bench-rows.mjs";
 import { barPlot, curvePlot } from "./plot.mjs";
 
 const titles = {
@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 export function writeBenchmarksPage() {
   const areas = Object.keys(titles).map((area) => {
     const report = read(area);
-    return { area, report, rows: withGoals(area, report?.rows ?? []) };
+    return { area, report, rows: withGoals(area, withoutNulls(report?.rows ?? [])) };
   });
   const scaling = read("scaling");
   const held = areas.flatMap(({ rows }) => rows.filter(({ goal }) => goal !== undefined));
@@ -29,7 +29,7 @@ export function writeBenchmarksPage() {
   const page = [
     "# Benchmarks",
     "",
-    "Against the tools that people use now, in one run on one machine. This page is written by `npm run bench`, which measures everything and keeps what it",
+    "Against the tools that people use now, part by part on one machine. This page is written by `npm run bench`, which measures everything and keeps what it",
     "measured in `bench/results/`; do not edit it. `npm run bench -- --quick` takes about five minutes, `npm run bench -- loader` one part.",
     "",
     `Of ${goals.length} goals, ${count("met")} are met, ${count("not met")} are not, and ${count("not measured")} are not measured yet.`,
@@ -43,8 +43,9 @@ export function writeBenchmarksPage() {
     "",
     ...(areas.some(({ report }) => report?.quick)
       ? [
-          "**These are figures of a quick run** (which parts, it says below): what starts once, such as a thread, or a file that is opened, weighs so much on",
-          "little data that a goal missed here may well be met in a full run, and a ratio here says little of one there.",
+          "**These are figures of a quick run** (which parts, it says below), and they settle no goal. What starts once, such as a thread, or a file that is",
+          "opened, weighs much on little data, and there are few rounds: a verdict can turn from one quick run to the next, in both directions. Why a goal is",
+          "missed is worth asking of a full run on a machine with nothing else to do.",
           "",
         ]
       : []),

@@ -2,17 +2,21 @@
 
 import { goals } from "../bench/goals.mjs";
 
+/** Gives rows without what they say is not there. */
+export function withoutNulls(rows) {
+  return rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)));
+}
+
 /** Gives the rows of an area with `goal` and `verdict`, those with a goal first, and those that are not measured yet. */
 export function withGoals(area, rows) {
-  const clean = rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)));
   const wanted = goals.filter((goal) => goal.area === area);
   const held = wanted.map(({ name, goal }) => {
-    const row = clean.find((each) => each.name === name);
+    const row = rows.find((each) => each.name === name);
     const { ratio } = row ?? {};
     const verdict = ratio === undefined ? "not measured" : ratio >= goal ? "met" : "not met";
     return { name, ...row, goal, verdict };
   });
-  const others = clean.filter(({ name }) => !wanted.some((goal) => goal.name === name));
+  const others = rows.filter(({ name }) => !wanted.some((goal) => goal.name === name));
   return [...held, ...others.map(({ goal: _, ...row }) => row)];
 }
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { benchEnvironment } from "../bench/harness.mjs";
 import { writeBenchmarksPage } from "./bench-page.mjs";
-import { figure, withGoals } from "./bench-rows.mjs";
+import { figure, withGoals, withoutNulls } from "./bench-rows.mjs";
 import { machine } from "./machine.mjs";
 import { peerPython } from "./python.mjs";
 
@@ -56,7 +56,7 @@ for (const area of areas) {
   const options = { quick: values.quick || values.smoke, python, ...(values.only && { only: values.only }) };
   const measured = await measure(area, { ...ELSEWHERE[area], ...options, ...(values.smoke && SMOKE[area]) });
   const seconds = Math.round((performance.now() - started) / 1000);
-  const rows = Array.from(measured);
+  const rows = withoutNulls(Array.from(measured));
   const broken = rows.find(({ ours }) => !(ours > 0));
   if (broken) throw new Error(`${area}: "${broken.name}" gave ${broken.ours}`);
   print(area, rows, seconds);
