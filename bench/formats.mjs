@@ -17,6 +17,7 @@ import { parseArgs } from "node:util";
 import { convert } from "kdata/convert";
 import { imageFeatures, parseLines, smallFeatures, writeLines, writeRows, writeShard } from "./formats/data.mjs";
 import { startPeers } from "./formats/peer.mjs";
+import { median, spread } from "./harness.mjs";
 import { columns, index, open, protobufjs, raw, rewrite, samples } from "./formats/ways.mjs";
 
 const FLOATS = 32;
@@ -32,13 +33,13 @@ const WARM_UP_MS = 700;
  * Measures every row. A row is `{ name, ours, peer, unit, ratio, goal, floor, cpuRatio, raw }`: rates in `unit`; `peer` and the
  * ratios undefined where the peer is not installed; `goal` undefined where none is set; `raw` the rate of reading the bytes alone.
  */
-export async function run({ quick = false, python, only } = {}) {
+export async function run({ quick = false, python, only, except } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
   const bench = { folder, rounds: quick ? 5 : 7, scale: quick ? 0.1 : 1, peers: startPeers(python) };
   try {
     const rows = [];
     for (const part of [smallExamples, archives, arrays, gathered, conversion, indexes, lines]) {
-      if (only === undefined || only === part.name) rows.push(...(await part(bench)));
+      if (part.name !== except && (only ?? part.name) === part.name) rows.push(...(await part(bench)));
     }
     return rows;
   } finally {
@@ -206,7 +207,10 @@ async function measure({ rounds, peers }, records, ways) {
     }
   }
   return Object.fromEntries(
-    Object.entries(rates).map(([name, { wall, cpu }]) => [name, { wall: median(wall), cpu: median(cpu) }]),
+    Object.entries(rates).map(([name, { wall, cpu }]) => [
+      name,
+      { wall: median(wall), cpu: median(cpu), spread: spread(wall) },
+    ]),
   );
 }
 
@@ -221,7 +225,8 @@ function row(name, ours, peer, { unit, goal, raw: rawRate }) {
   const ratioOf = (clock) => (peer[clock] === undefined ? undefined : ours[clock] / peer[clock]);
   const [ratio, cpuRatio] = [ratioOf("wall"), ratioOf("cpu")];
   const floor = goal === undefined ? undefined : goal * FLOOR;
-  return { name, ours: ours.wall, peer: peer.wall, unit, ratio, goal, floor, cpuRatio, raw: rawRate?.wall };
+  const spreads = { spread: ours.spread, peerSpread: peer.spread };
+  return { name, ours: ours.wall, peer: peer.wall, unit, ratio, goal, floor, cpuRatio, raw: rawRate?.wall, ...spreads };
 }
 
 /** Records in an order that is always the same and looks like none. */
@@ -233,10 +238,6 @@ function shuffled(batches, count) {
       return (state >>> 4) % count;
     }),
   );
-}
-
-function median(numbers) {
-  return numbers.length === 0 ? undefined : numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 }
 
 function print(rows) {

@@ -28,6 +28,7 @@ import {
   select,
 } from "kdata/transforms";
 import { writableFormatByName } from "kdata/writers";
+import { alternate, benchEnvironment, median, spread } from "./harness.mjs";
 
 const BATCH = 128;
 const WARM = 2; // batches
@@ -70,11 +71,7 @@ export async function run({ quick = false, python = process.env.KDATA_PYTHON, ro
       floor: () => decodeRate(tars),
       ...peers,
     };
-    const rates = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
-    for (let round = 0; round < rounds; round++) {
-      for (const [name, way] of Object.entries(ways)) rates[name].push(await way());
-    }
-    return rows(Object.fromEntries(Object.entries(rates).map(([name, list]) => [name, median(list)])));
+    return rows(await alternate(ways, rounds));
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -83,12 +80,14 @@ export async function run({ quick = false, python = process.env.KDATA_PYTHON, ro
 function rows(rate) {
   const row = (name, ours, peer, goal) => ({
     name,
-    ours,
-    peer,
+    ours: median(ours),
+    peer: peer && median(peer),
     unit: "images/s",
-    ratio: peer === undefined ? undefined : ours / peer,
+    ratio: peer && median(ours) / median(peer),
     goal,
-    floor: rate.floor,
+    floor: median(rate.floor),
+    spread: spread(ours),
+    peerSpread: peer && spread(peer),
   });
   return [
     row("WebDataset JPEG to float32 NCHW; peer: torch DataLoader, webdataset, Pillow", rate.floats, rate.torch, 6),
@@ -138,8 +137,7 @@ async function decodeAlone(tars) {
 }
 
 async function peer(python, ...parameters) {
-  const { OPENBLAS_CORETYPE: _core, OPENBLAS_L2_SIZE: _cache, ...environment } = process.env; // they would slow numpy down
-  const { stdout } = await run_(python, [peerScript, ...parameters], { env: environment });
+  const { stdout } = await run_(python, [peerScript, ...parameters], { env: benchEnvironment() });
   return Number(JSON.parse(stdout));
 }
 
@@ -175,10 +173,6 @@ function clamp(value) {
 
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 }
 
 if (!isMainThread && workerData?.tars) parentPort.postMessage(await decodeAlone(workerData.tars));

@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loader } from "kdata";
 import { writableFormatByName } from "kdata/writers";
+import { benchEnvironment, median, spread } from "./harness.mjs";
 
 const FLOATS = 32;
 const BATCH = 128;
@@ -77,6 +78,8 @@ async function compare(name, path, peers, { rounds, python, goal, floor }) {
     ratio: peer === null ? null : median(ours) / peer,
     goal,
     floor,
+    spread: spread(ours),
+    peerSpread: peer === null ? undefined : spread(theirs.find((rates) => median(rates) === peer)),
   };
 }
 
@@ -89,7 +92,9 @@ async function countSamples(batches) {
 function measurePeer(python, [way, path, number]) {
   const script = fileURLToPath(new URL("peers/loader.py", import.meta.url));
   const args = [script, way, path, String(number), String(BATCH), "1"];
-  return JSON.parse(execFileSync(python, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+  return JSON.parse(
+    execFileSync(python, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env: benchEnvironment() }),
+  );
 }
 
 /** What batches of 19 MB from two workers cost the main thread that only takes them. */
@@ -155,10 +160,6 @@ function write(format, stem, ending, records, featuresOf) {
   }
   writer.finish();
   return source;
-}
-
-function median(numbers) {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,34 +1,21 @@
 // Runs test/interop against the real TensorFlow, PyTorch, webdataset, numpy and so on, in a virtual environment of its own, and the
 // packages of TensorFlow.js that kdata itself has no use for, in a folder of their own.
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { interopRequirements, systemPython, virtualPython } from "./python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const requirements = join(root, "test", "interop", "requirements.txt");
-const venv = join(root, ".cache", "interop-venv");
 const tfjs = join(root, ".cache", "interop-tfjs");
-const python = process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");
 
-const system = ["python3", "python"].find((name) => spawnSync(name, ["--version"]).status === 0);
+const system = systemPython();
 if (system === undefined) {
   process.stderr.write("interop: skipped, no python3 on this machine\n");
   // CI has Python: there a skip is a failure.
   process.exit(process.env.CI ? 1 : 0);
 }
-
-const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
-const stamp = join(venv, ".requirements");
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
-  process.stderr.write("interop: installing the reference tools (pip)\n");
-  rmSync(venv, { recursive: true, force: true });
-  mkdirSync(join(root, ".cache"), { recursive: true });
-  run(system, ["-m", "venv", venv]);
-  run(python, ["-m", "pip", "install", "--quiet", "-r", requirements]);
-  writeFileSync(stamp, wanted);
-}
+const python = virtualPython(system, "interop", interopRequirements);
 
 const tfjsPackages = ["core", "backend-cpu", "layers", "data"].map((name) => `@tensorflow/tfjs-${name}@4.22.0`);
 const tfjsStamp = join(tfjs, ".packages");

@@ -12,6 +12,8 @@ import { axesOf, type StridedAxis } from "./row-layout.ts";
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59] as const;
 /** The magic, two bytes of version, and a length of two bytes (version 1) or four (versions 2 and 3). */
 const MAX_PREAMBLE_BYTES = 12;
+/** What ends a header. Without it, bytes of the header may have moved into the data. */
+const LINE_FEED = 0x0a;
 /** Data begins at a multiple of this, so that it can be mapped into memory. */
 const ALIGNMENT = 64;
 /** From this version on headers are UTF-8 instead of Latin-1. */
@@ -124,6 +126,7 @@ export function parseNpyHeader(header: Uint8Array, at: Position): NpyHeader {
   const major = header[MAGIC.length] ?? 1;
   const encoding = major < UTF8_VERSION ? "latin1" : "utf-8";
   const values = parseDictionary(new LiteralCursor(header, preambleSize(major), encoding, fail));
+  if (header.at(-1) !== LINE_FEED) throw fail("format", "the header does not end in a line feed", header.length - 1);
   const { descr, fortranOrder, shape } = values;
   if (descr === undefined || fortranOrder === undefined || shape === undefined) {
     throw fail("format", "the header lacks descr, fortran_order or shape", MAGIC.length);
@@ -168,7 +171,7 @@ export function formatNpyHeader(type: DType | `|V${string}` | `<U${string}`, sha
   header.set([...MAGIC, 1, 0]);
   new DataView(header.buffer).setUint16(8, header.length - preambleBytes, true);
   new TextEncoder().encodeInto(text, header.subarray(preambleBytes));
-  header[header.length - 1] = 0x0a;
+  header[header.length - 1] = LINE_FEED;
   return header;
 }
 

@@ -348,6 +348,8 @@ class SampleFramer implements Framer<SampleFrame> {
         this.#tell("trailingBytes", this.#position, window.end - this.#position, reason);
         return "end";
       }
+      // Every archive is whole blocks. In one that is not, bytes are missing, and the end may have been a header.
+      if (length < TAR_BLOCK_BYTES) throw this.#fail("truncated", "the archive ends inside a block", window.end);
       this.#position += length;
     }
     return "end";

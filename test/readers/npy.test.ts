@@ -93,14 +93,21 @@ describe("the header", () => {
     [`{'descr': '${"<".repeat(1000)}', 'fortran_order': False, 'shape': (1,), }`, "plain text"],
     ["", "{"],
   ])("%s is refused", (dictionary, reason) => {
-    const error = errorOf(() => open({ "a.npy": npyFile(dictionary, new Uint8Array(4)) }));
+    const error = errorOf(() => open({ "a.npy": npyFile(`${dictionary}\n`, new Uint8Array(4)) }));
     expect(error).toMatchObject({ code: "format", at: { source: "a.npy" } });
     expect(error.reason).toContain(reason);
     expect(error.at?.byte).toBeTypeOf("number");
   });
 
+  test("without the line feed at its end is refused: its bytes may have moved into the data", () => {
+    const text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), } ";
+    const error = errorOf(() => open({ "a.npy": npyFile(text, Uint8Array.of(0x0a, 0, 0, 0)) }));
+    expect(error).toMatchObject({ code: "format", at: { source: "a.npy", byte: 10 + text.length - 1 } });
+    expect(error.reason).toContain("line feed");
+  });
+
   test("with strange but valid white space and quotes is read", () => {
-    const text = '\t{ "shape" : ( 2 ,1 ,) ,\r\n"fortran_order":True,"descr":"|i1"}  ';
+    const text = '\t{ "shape" : ( 2 ,1 ,) ,\r\n"fortran_order":True,"descr":"|i1"}  \n';
     const [first, second] = Array.from(
       open({ "x.npy": npyFile(text, Uint8Array.of(7, 8)) }).samples(),
       ({ features }) => {
