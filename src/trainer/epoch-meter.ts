@@ -6,15 +6,18 @@ import type { EpochLogs, StepLogs } from "./callbacks.ts";
 import type { Metric } from "./metrics/metric.ts";
 import { metricOutput } from "./train-step.ts";
 
+/** What of a metric is computed here. */
+export type MetricResult = Pick<Metric, "name" | "result">;
+
 /** Adds up loss and metrics over the steps of an epoch, in float64. */
 export class RunningSums {
-  readonly #metrics: readonly Metric[];
-  readonly #sums = new Map<Metric, Record<string, Float64Array>>();
+  readonly #metrics: readonly MetricResult[];
+  readonly #sums = new Map<MetricResult, Record<string, Float64Array>>();
   #samples = 0;
   #weight = 0;
   #loss = 0;
 
-  constructor(metrics: readonly Metric[]) {
+  constructor(metrics: readonly MetricResult[]) {
     this.#metrics = metrics;
   }
 
@@ -67,7 +70,7 @@ export class EpochMeter {
   #waitMs = 0;
   #lastWaitMs = 0;
 
-  constructor(metrics: readonly Metric[]) {
+  constructor(metrics: readonly MetricResult[]) {
     this.#sums = new RunningSums(metrics);
   }
 

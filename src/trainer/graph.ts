@@ -2,8 +2,9 @@
 
 import { KdataError } from "../core/errors.ts";
 import { bytesOf, copyTensor, tensor, type Tensor } from "../core/tensor.ts";
+import { claimedKernels, type CompositeAttributes } from "./claims.ts";
 import { rewrite } from "./graph-rewrites.ts";
-import type { Distribution, GraphDType, Op, Plan, PlanNode, RandomSpec } from "./plan.ts";
+import type { Distribution, GraphDType, Op, Plan, PlanComposite, PlanNode, RandomSpec } from "./plan.ts";
 import { checkOperandCount, formatShape, formatSpec, sameShape, type ValueSpec } from "./primitives.ts";
 import { inferSpec, isShape } from "./shapes.ts";
 
@@ -43,6 +44,12 @@ export interface PlanSpec {
   readonly outputs: Readonly<Record<string, Sym>>;
 }
 
+/** What a composite is made of. */
+export interface CompositeCall {
+  readonly inputs: readonly Sym[];
+  readonly attributes?: CompositeAttributes;
+}
+
 /**
  * A computation under construction.
  *
@@ -61,6 +68,8 @@ export class Graph {
   readonly #inputNames = new Set<string>();
   /** By the input's name. */
   readonly #randoms = new Map<string, { readonly sym: Sym; readonly spec: RandomSpec }>();
+  readonly #composites: (CompositeCall & { readonly name: string; readonly scope: string; readonly output: Sym })[] =
+    [];
   #scope = "";
   #note = "";
 
@@ -149,10 +158,17 @@ export class Graph {
 
   /**
    * Runs `body` as a function of many primitives that a backend may have a kernel of its own for: its values belong to the
-   * scope `<layer>/<name>`.
+   * scope `<layer>/<name>`, and a plan says where it begins and ends if a kernel is claimed for it.
+   *
+   * @param name - what `claim` knows it by
+   * @param body - computes it from `inputs` and constants
+   * @param call - its operands, and what else tells one such computation from another
    */
-  composite<T>(name: string, body: () => T): T {
-    return this.scope(this.#scope === "" ? name : `${this.#scope}/${name}`, body, this.#note);
+  composite(name: string, body: () => Sym, call: CompositeCall = { inputs: [] }): Sym {
+    const scope = this.#scope === "" ? name : `${this.#scope}/${name}`;
+    const output = this.scope(scope, body, this.#note);
+    this.#composites.push({ ...call, name, scope, output });
+    return output;
   }
 
   /** Makes the error for values that do not fit, which names the layer that is being traced. The caller throws it. */
@@ -188,15 +204,29 @@ export class Graph {
       const inputs = sym.inputs.map((input) => ids.get(input) ?? -1);
       return { id, op, inputs, shape: sym.shape, dtype: sym.dtype, scope: sym.scope };
     });
+    const composites = this.#planComposites(ids);
     return {
       name,
       nodes,
+      ...(composites.length > 0 && { composites }),
       feeds: named(allFeeds),
       ...(randoms.length > 0 && { randoms: new Map(randoms.map(([key, { spec }]) => [key, spec])) }),
       state: named(Object.entries(state)),
       updates: named(changes),
       outputs: named(Object.entries(outputs)),
     };
+  }
+
+  /** The composites among the live values for which something is claimed. */
+  #planComposites(ids: ReadonlyMap<Sym, number>): PlanComposite[] {
+    const found = new Map<number, PlanComposite>();
+    for (const { name, scope, inputs, output, attributes = {} } of this.#composites) {
+      const [id, operands] = [ids.get(output), inputs.map((input) => ids.get(input) ?? -1)];
+      if (id === undefined || operands.includes(-1)) continue;
+      const kernels = claimedKernels(name, { inputs, output, attributes });
+      if (Object.keys(kernels).length > 0) found.set(id, { name, scope, inputs: operands, output: id, kernels });
+    }
+    return [...found.values()];
   }
 
   #once(key: string, make: () => Sym): Sym {

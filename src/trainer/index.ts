@@ -2,8 +2,19 @@
 
 export type { Backend, BackendFactory, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
 export type { Callback, EpochLogs, StepLogs } from "./callbacks.ts";
+export { checkClaim, claim, type ClaimCheck, type ClaimOptions, type ClaimParity } from "./check-claim.ts";
+export type { Claim, CompositeAttributes, CompositeSpec } from "./claims.ts";
+export type {
+  ParameterGradient,
+  StepContext,
+  StepDefinition,
+  StepModel,
+  StepOptimizer,
+  StepState,
+  StepStateOptions,
+} from "./custom-step.ts";
 export { gradient } from "./gradient.ts";
-export { Graph, Sym } from "./graph.ts";
+export { Graph, Sym, type CompositeCall } from "./graph.ts";
 export * as initializers from "./initializers.ts";
 export { Layer } from "./layers.ts";
 export * as layers from "./layers.ts";
@@ -11,8 +22,20 @@ export * as losses from "./losses.ts";
 export * as metrics from "./metrics.ts";
 export * as ops from "./ops.ts";
 export * as optimizers from "./optimizers.ts";
-export type { Distribution, GraphDType, Op, OpKind, Plan, PlanNode, RandomSpec } from "./plan.ts";
+export type {
+  Distribution,
+  GraphDType,
+  KernelModel,
+  KernelNode,
+  Op,
+  OpKind,
+  Plan,
+  PlanComposite,
+  PlanNode,
+  RandomSpec,
+} from "./plan.ts";
 export { progressBar, type ProgressStream } from "./progress.ts";
-export { backendNames, openBackend, resolveBackendName } from "./registry.ts";
+export { backendNames, openBackend, registerBackend, resolveBackendName } from "./registry.ts";
+export { StepTrainer, type StepFitOptions, type StepTrainerOptions } from "./step-trainer.ts";
 export { Trainer, type BatchSource, type FitOptions, type History, type TrainerOptions } from "./trainer.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";

@@ -19,7 +19,9 @@ export { embedding, type Embedding, type EmbeddingOptions } from "./layers/embed
 export { flatten } from "./layers/flatten.ts";
 export {
   Layer,
+  parametersSoFar,
   traceModel,
+  withoutTraining,
   type AnyLayer,
   type LayerOptions,
   type Model,

@@ -110,6 +110,38 @@ export interface PlanNode {
   readonly scope: string;
 }
 
+/** A function of many primitives that a backend may have a kernel of its own for, as a part of a plan. */
+export interface PlanComposite {
+  /** `attention`, `layerNorm`, `rmsNorm`, or a name of one's own. */
+  readonly name: string;
+  /** The layer that it is part of, and the name. */
+  readonly scope: string;
+  /** Ids of its operands. */
+  readonly inputs: readonly number[];
+  /** The id of its result. */
+  readonly output: number;
+  /** What is claimed for it, by backend: a kernel as data, or why there is none for this one. */
+  readonly kernels: Readonly<Record<string, KernelModel | string>>;
+}
+
+/** A kernel as ONNX operators over `input0`, `input1`, ... that make `output`. Other names are values in between. */
+export interface KernelModel {
+  /** The version of the standard operators that it needs, where it is newer than 20. */
+  readonly opset?: number;
+  readonly nodes: readonly KernelNode[];
+}
+
+/** An operator of a {@link KernelModel}. */
+export interface KernelNode {
+  readonly opType: string;
+  /** Default: the standard operators. */
+  readonly domain?: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** A number is a whole one; `{ float }` is not. */
+  readonly attributes?: Readonly<Record<string, number | { readonly float: number } | readonly number[] | string>>;
+}
+
 /** One whole computation: what a backend compiles. Dead nodes are gone and ids are dense. */
 export interface Plan {
   /** `train`, `evaluate`, `predict`: for messages. */
@@ -123,6 +155,8 @@ export interface Plan {
    * program draws them, so that every backend computes with the same bits. None where it is left out.
    */
   readonly randoms?: ReadonlyMap<string, RandomSpec>;
+  /** Functions of many primitives in it for which a kernel is claimed. None where it is left out. */
+  readonly composites?: readonly PlanComposite[];
   /** Tensors of the session that the plan reads: name to node id. */
   readonly state: ReadonlyMap<string, number>;
   /** Their new values after the run: name to node id. State without an entry stays as it is. */

@@ -14,7 +14,7 @@ interface Registration {
   readonly blocks: boolean;
 }
 
-const registrations: ReadonlyMap<string, Registration> = new Map([
+const registrations = new Map<string, Registration>([
   ["onnx", { load: async () => (await import("./backends/onnx.ts")).createOnnx, blocks: true }],
   ["tfjs", { load: async () => (await import("./backends/tfjs.ts")).createTfjs, blocks: true }],
   ["jax", { load: async () => (await import("./backends/jax.ts")).createJax, blocks: true }],
@@ -22,8 +22,25 @@ const registrations: ReadonlyMap<string, Registration> = new Map([
   ["reference", { load: async () => (await import("./backends/reference.ts")).createReference, blocks: false }],
 ]);
 
-/** Every backend's name, the default first. */
+/** The name of every backend that comes with kdata, the default first. */
 export const backendNames: readonly string[] = [...registrations.keys()];
+
+/**
+ * Adds a backend of one's own under a name; trainers then take it as any other. It computes in the thread that asks: a thread of
+ * its own would not know it.
+ *
+ * @param name - for the `backend` of trainers and for `KDATA_BACKEND`
+ * @param load - called when the backend is opened, so that a heavy package is imported then
+ * @throws {RangeError} when there is a backend of that name.
+ *
+ * @example
+ * registerBackend("slow", async () => ({ ...(await openBackend("reference")), name: "slow" }));
+ * assert.equal((await openBackend("slow")).name, "slow");
+ */
+export function registerBackend(name: string, load: BackendFactory): void {
+  if (registrations.has(name)) throw new RangeError(`Cannot register backend '${name}': there is one of that name`);
+  registrations.set(name, { load: () => Promise.resolve(load), blocks: false });
+}
 
 /**
  * Chooses a backend's name: the option, else the environment's `KDATA_BACKEND`, else `onnx`. Loads nothing.
@@ -59,7 +76,8 @@ export async function openForTraining(name: string, computeThread = findBackend(
 function findBackend(name: string): Registration {
   const registration = registrations.get(name);
   if (registration) return registration;
-  const nearest = nearestName(name, backendNames);
+  const known = [...registrations.keys()];
+  const nearest = nearestName(name, known);
   const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  throw new KdataError("usage", `unknown backend '${name}' (known: ${backendNames.join(", ")}${question})`);
+  throw new KdataError("usage", `unknown backend '${name}' (known: ${known.join(", ")}${question})`);
 }

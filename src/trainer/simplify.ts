@@ -60,6 +60,20 @@ function renumber(plan: Plan, rewritten: readonly PlanNode[], standsFor: readonl
     nodes,
     feeds: renamed(plan.feeds),
     ...(plan.randoms && { randoms: plan.randoms }),
+    ...(plan.composites && {
+      composites: plan.composites
+        .map((composite) => ({
+          ...composite,
+          inputs: composite.inputs.map((id) => at(standsFor, id)),
+          output: at(standsFor, composite.output),
+        }))
+        .filter(({ inputs, output }) => [...inputs, output].every((id) => live.has(id)))
+        .map((composite) => ({
+          ...composite,
+          inputs: composite.inputs.map((id) => at(newIds, id)),
+          output: at(newIds, composite.output),
+        })),
+    }),
     state: renamed(plan.state),
     updates: renamed(plan.updates),
     outputs: renamed(plan.outputs),

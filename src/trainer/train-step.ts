@@ -158,22 +158,29 @@ export function initialState(
 ): Map<string, HostTensor> {
   const state = new Map<string, HostTensor>();
   for (const parameter of parameters) {
-    const stream = new RandomStream(deriveKeyFromName(seed, parameter.path));
-    const values = parameter.initializer.create(parameter.shape, stream);
-    state.set(`${statePrefix.model}${parameter.path}`, tensor("float32", parameter.shape, values));
+    state.set(`${statePrefix.model}${parameter.path}`, initialParameter(parameter, seed));
     if (!parameter.trainable) continue;
     for (const [slot, { shape, initial }] of Object.entries(optimizer.slots(parameter))) {
-      const held = zeros("float32", shape);
-      held.data.fill(initial);
-      state.set(slotName(slot, parameter), held);
+      state.set(slotName(slot, parameter), filled("float32", shape, initial));
     }
   }
   for (const [name, { dtype, initial }] of Object.entries(optimizer.scalars)) {
-    const held = zeros(dtype, []);
-    held.data.fill(initial);
-    state.set(`${statePrefix.optimizer}${name}`, held);
+    state.set(`${statePrefix.optimizer}${name}`, filled(dtype, [], initial));
   }
   return state;
+}
+
+/** Makes the first value of a parameter: it depends on the seed and the parameter's path alone. */
+export function initialParameter({ path, shape, initializer }: Parameter, seed: number): HostTensor {
+  const stream = new RandomStream(deriveKeyFromName(seed, path));
+  return tensor("float32", shape, initializer.create(shape, stream));
+}
+
+/** Makes a tensor whose elements are one number. */
+export function filled(dtype: GraphDType, shape: readonly number[], value: number): HostTensor {
+  const held = zeros(dtype, shape);
+  held.data.fill(value);
+  return held;
 }
 
 /** Names the output that holds one of a metric's sums. */

@@ -2,10 +2,12 @@
 // https://github.com/onnx/onnx/blob/main/docs/IR.md
 
 import type { HostTensor } from "../backend.ts";
+import { takeClaims, type TakenClaim, type TakenClaims } from "../composites.ts";
 import type { Plan, PlanNode } from "../plan.ts";
 import { nodeOf } from "../plan-node.ts";
 import { planOfAnyBatch, planOfOneBatch, type BatchAxes, type PlanOfBatch } from "./onnx-batch.ts";
 import { constant, type ModelDraft, type Operand } from "./onnx-draft.ts";
+import { appendKernel } from "./onnx-kernel.ts";
 import { appendNode } from "./onnx-operators.ts";
 import { dataTypes, encodeModel, type DimensionProto, type ValueInfoProto } from "./onnx-proto.ts";
 
@@ -19,6 +21,8 @@ const BATCH_DIMENSION = "batch";
 /** A model and the names of its inputs and outputs, by the names of the plan. */
 export interface OnnxModel {
   readonly bytes: Uint8Array;
+  /** What became of the claims in the plan. */
+  readonly claims: TakenClaims;
   /** How many operators it has, before the engine fuses any. */
   readonly operators: number;
   readonly feeds: ReadonlyMap<string, string>;
@@ -29,6 +33,8 @@ export interface OnnxModel {
 
 /** What goes into a model beside the plan. */
 export interface OnnxModelOptions {
+  /** Computes composites by the kernels that are claimed for them under this name. Default: none is. */
+  readonly claimsOf?: string;
   /** Values of state to store in the model as constants. State that is not here is an input. */
   readonly state?: ReadonlyMap<string, HostTensor>;
 }
@@ -59,7 +65,9 @@ export function buildOnnxModel(traced: Plan | PlanOfBatch, options: OnnxModelOpt
   const draft: ModelDraft = { nodes: [], constants: new Map(), sharedNames: new Map(), uniqueName, plan, batchAxes };
   const operands = inputOperands(plan, feeds, state);
   const results: Result[] = [...resultsOf(plan, plan.outputs, outputs), ...resultsOf(plan, plan.updates, updates)];
-  appendNodes(draft, plan, operands, results);
+  const claims: TakenClaims =
+    options.claimsOf === undefined ? { taken: [], left: [] } : takeClaims(plan, options.claimsOf);
+  appendNodes(draft, plan, operands, results, claims.taken);
 
   const stored = new Set<string>();
   for (const [name, value] of options.state ?? []) {
@@ -71,7 +79,7 @@ export function buildOnnxModel(traced: Plan | PlanOfBatch, options: OnnxModelOpt
   const bytes = encodeModel({
     irVersion: IR_VERSION,
     producerName: "kdata",
-    opsetImport: [{ domain: "", version: OPSET_VERSION }],
+    opsetImport: opsets(claims.taken),
     graph: {
       name: plan.name,
       node: draft.nodes,
@@ -82,7 +90,15 @@ export function buildOnnxModel(traced: Plan | PlanOfBatch, options: OnnxModelOpt
       output: results.map(({ name, node }) => valueInfo(name, node, batchAxes(node))),
     },
   });
-  return { bytes, operators: draft.nodes.length, feeds, state, updates, outputs };
+  return { bytes, claims, operators: draft.nodes.length, feeds, state, updates, outputs };
+}
+
+/** The standard operators, in the newest version that a kernel asks for, and the other domains of kernels. */
+function opsets(taken: readonly TakenClaim[]): { readonly domain: string; readonly version: number }[] {
+  const version = Math.max(OPSET_VERSION, ...taken.map(({ kernel }) => kernel.opset ?? OPSET_VERSION));
+  const domains = new Set(taken.flatMap(({ kernel }) => kernel.nodes.map(({ domain = "" }) => domain)));
+  domains.delete("");
+  return [{ domain: "", version }, ...Array.from(domains, (domain) => ({ domain, version: 1 }))];
 }
 
 /** A value that the model hands out: its name there and the node that makes it. */
@@ -141,21 +157,22 @@ function appendNodes(
   plan: Plan,
   inputs: ReadonlyMap<number, Operand>,
   results: readonly Result[],
+  claims: readonly TakenClaim[],
 ): void {
   const operands = new Map(inputs);
+  const claimed = new Map(claims.map((claim) => [claim.composite.output, claim]));
+  const needless = new Set(claims.flatMap(({ inside }) => [...inside]));
   const resultNames = new Map<number, string>();
   for (const { name, node } of results) {
     if (node.op.kind !== "const" && !resultNames.has(node.id)) resultNames.set(node.id, name);
   }
   for (const node of plan.nodes) {
-    if (operands.has(node.id)) continue;
+    if (operands.has(node.id) || needless.has(node.id)) continue;
     const name = resultNames.get(node.id) ?? draft.uniqueName(`value/${node.id}`);
-    appendNode(
-      draft,
-      node,
-      node.inputs.map((id) => operandOf(operands, id)),
-      name,
-    );
+    const claim = claimed.get(node.id);
+    const sources = (claim?.composite.inputs ?? node.inputs).map((id) => operandOf(operands, id));
+    if (claim) appendKernel(draft, claim, sources, name);
+    else appendNode(draft, node, sources, name);
     operands.set(node.id, { name, node });
   }
   for (const { name, node } of results) {

@@ -7,7 +7,7 @@ import protobuf from "protobufjs/light.js";
 export const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 
 /** AttributeProto.AttributeType of the attributes that kdata writes. */
-export const attributeTypes = { int: 2, string: 3, tensor: 4, ints: 7 } as const;
+export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const;
 
 /** A constant: `rawData` holds its elements in little-endian order. */
 export interface TensorProto {
@@ -22,15 +22,18 @@ export interface AttributeProto {
   readonly name: string;
   readonly type: number;
   readonly i?: number;
+  readonly f?: number;
   readonly s?: Uint8Array;
   readonly t?: TensorProto;
   readonly ints?: readonly number[];
 }
 
-/** One operator of the standard domain, with the names of the values it reads and makes. */
+/** One operator, with the names of the values it reads and makes. */
 export interface NodeProto {
   readonly name: string;
   readonly opType: string;
+  /** Default: the standard operators. */
+  readonly domain?: string;
   readonly input: readonly string[];
   readonly output: readonly string[];
   readonly attribute: readonly AttributeProto[];
@@ -97,11 +100,13 @@ const modelType = protobuf.Root.fromJSON({
         name: { type: "string", id: 3 },
         opType: { type: "string", id: 4 },
         attribute: { rule: "repeated", type: "AttributeProto", id: 5 },
+        domain: { type: "string", id: 7 },
       },
     },
     AttributeProto: {
       fields: {
         name: { type: "string", id: 1 },
+        f: { type: "float", id: 2 },
         i: { type: "int64", id: 3 },
         s: { type: "bytes", id: 4 },
         t: { type: "TensorProto", id: 5 },

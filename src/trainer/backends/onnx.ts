@@ -8,6 +8,7 @@ import type * as Runtime from "onnxruntime-node";
 import { KdataError } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
+import type { TakenClaims } from "../composites.ts";
 import type { GraphDType, Plan } from "../plan.ts";
 import { explainCost } from "../plan-cost.ts";
 import { nodeOf } from "../plan-node.ts";
@@ -84,6 +85,8 @@ class OnnxSession implements Session {
   readonly #settings: Settings;
   readonly #slots = new Map<string, Slot>();
   readonly #programs: OnnxProgram[] = [];
+  /** What became of claims, by plan. */
+  readonly #claims: Record<string, string> = {};
 
   constructor(runtime: typeof Runtime, engine: string, settings: Settings, state: ReadonlyMap<string, HostTensor>) {
     this.#runtime = runtime;
@@ -98,7 +101,8 @@ class OnnxSession implements Session {
 
   async compile(plan: Plan): Promise<Program> {
     checkPlanState(plan, this.#slots);
-    const model = buildOnnxModel(plan);
+    const model = buildOnnxModel(plan, { claimsOf: "onnx" });
+    Object.assign(this.#claims, explainClaims(plan.name, model.claims));
     const engine = await attempt(`compile ${plan.name}`, () =>
       this.#runtime.InferenceSession.create(model.bytes, {
         intraOpNumThreads: this.#settings.threads,
@@ -142,6 +146,7 @@ class OnnxSession implements Session {
       threads: this.#settings.threads,
       graphOptimization: this.#settings.graphOptimization,
       precision: "float32",
+      ...this.#claims,
     };
   }
 
@@ -232,6 +237,15 @@ class OnnxProgram implements Program {
     if (result instanceof this.#runtime.Tensor) return result;
     throw new KdataError("backend", `Cannot run ${this.#plan.name} on onnx: the engine returned no '${name}'`);
   }
+}
+
+/** Says which claims a program took and why it left others. */
+function explainClaims(plan: string, { taken, left }: TakenClaims): Record<string, string> {
+  const scopes = taken.map(({ composite }) => composite.scope).join(", ");
+  return {
+    ...(taken.length > 0 && { [`claimed in ${plan}`]: scopes }),
+    ...(left.length > 0 && { [`not claimed in ${plan}`]: left.join("; ") }),
+  };
 }
 
 /** Calls the engine, whose errors become ours. */

@@ -198,6 +198,16 @@ export function traceModel(model: Model, graph: Graph, x: Sym | SymRecord, optio
   }
 }
 
+/** Runs `body` as a part of a step that does not train: its layers neither drop out nor change their state. */
+export function withoutTraining<T>(body: () => T): T {
+  return currentTrace === undefined ? body() : currentTrace.withoutTraining(body);
+}
+
+/** Lists the parameters that the trace under way has met so far, in the order of the computation. */
+export function parametersSoFar(): TracedModel["parameters"] {
+  return currentTrace?.parameters() ?? [];
+}
+
 /** The name of a layer's class. */
 export function typeOf(layer: AnyLayer): string {
   return layer.constructor.name || "Layer";
@@ -256,7 +266,7 @@ interface OwnedParameter {
 
 /** One model on its way into a graph. */
 class Trace {
-  readonly training: boolean;
+  #training: boolean;
   readonly #graph: Graph;
   readonly #places: ReadonlyMap<AnyLayer, Place>;
   readonly #parameters = new Map<string, OwnedParameter>();
@@ -268,7 +278,25 @@ class Trace {
   constructor(graph: Graph, places: ReadonlyMap<AnyLayer, Place>, training: boolean) {
     this.#graph = graph;
     this.#places = places;
-    this.training = training;
+    this.#training = training;
+  }
+
+  get training(): boolean {
+    return this.#training;
+  }
+
+  withoutTraining<T>(body: () => T): T {
+    const outer = this.#training;
+    this.#training = false;
+    try {
+      return body();
+    } finally {
+      this.#training = outer;
+    }
+  }
+
+  parameters(): TracedModel["parameters"] {
+    return Array.from(this.#parameters.values(), ({ parameter, sym }) => ({ parameter, sym }));
   }
 
   apply(layer: AnyLayer, x: unknown, body: () => Sym): Sym {
@@ -308,7 +336,7 @@ class Trace {
   }
 
   update(owner: AnyLayer, name: string, next: Sym): void {
-    if (!this.training) return;
+    if (!this.#training) return;
     const path = this.#parameterPath(owner, name);
     const known = this.#parameters.get(path);
     if (known === undefined || known.parameter.trainable) {
@@ -329,7 +357,7 @@ class Trace {
       inner.length > 0 && root?.parameterCount === 0 && this.#outputShapes.keys().next().value === model;
     return {
       output,
-      parameters: owned.map(({ parameter, sym }) => ({ parameter, sym })),
+      parameters: this.parameters(),
       updates: this.#updates,
       layers: isEmptyShell ? inner : layers,
     };

@@ -50,7 +50,7 @@ interface Sizes {
  * @throws {KdataError} `shape` when they do not fit.
  */
 export function attention(q: Sym, k: Sym, v: Sym, options: AttentionOptions = {}): Sym {
-  return q.graph.composite("attention", () => {
+  function expand(): Sym {
     const sizes = measure(q, k, v);
     const { batch, queries, heads, group } = sizes;
     const size = q.shape[3] ?? 1;
@@ -64,6 +64,11 @@ export function attention(q: Sym, k: Sym, v: Sym, options: AttentionOptions = {}
     const weights = dropout(softmax(masked(capped, sizes, options)), rate);
     const averages = matmul(weights, transpose(v, [0, 2, 1, 3]));
     return transpose(reshape(averages, [batch, heads, queries, v.shape[3] ?? 1]), [0, 2, 1, 3]);
+  }
+  const { causal = false, mask, softCap = 0, dropout: rate = 0, scale = 1 / Math.sqrt(q.shape[3] ?? 1) } = options;
+  return q.graph.composite("attention", expand, {
+    inputs: [q, k, v, ...(mask ? [mask] : [])],
+    attributes: { causal, softCap, dropout: rate, scale },
   });
 }
 
