@@ -1,7 +1,10 @@
 // Public exports of kdata/trainer.
 
 export type { Backend, BackendFactory, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
-export type { Callback, EpochLogs, StepLogs } from "./callbacks.ts";
+export type { ArrayData } from "./batch-source.ts";
+export type { Callback, CallbackTrainer, EpochLogs, RunInfo, StepLogs } from "./callbacks/callback.ts";
+export * as callbacks from "./callbacks.ts";
+export type { CheckpointInterval, CheckpointOptions } from "./checkpoint-options.ts";
 export { gradient } from "./gradient.ts";
 export { Graph, Sym } from "./graph.ts";
 export * as initializers from "./initializers.ts";
@@ -14,5 +17,13 @@ export * as optimizers from "./optimizers.ts";
 export type { Distribution, GraphDType, Op, OpKind, Plan, PlanNode, RandomSpec } from "./plan.ts";
 export { progressBar, type ProgressStream } from "./progress.ts";
 export { backendNames, openBackend, resolveBackendName } from "./registry.ts";
-export { Trainer, type BatchSource, type FitOptions, type History, type TrainerOptions } from "./trainer.ts";
+export {
+  Trainer,
+  type BatchSource,
+  type DataSource,
+  type EvaluateOptions,
+  type FitOptions,
+  type History,
+  type TrainerOptions,
+} from "./trainer.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";
