@@ -68,7 +68,7 @@ export async function writeCheckpoint(
   folder: string,
   session: ReadonlyMap<string, HostTensor>,
   state: RunState,
-): Promise<string> {
+): Promise<void> {
   const name = `step-${String(state.step).padStart(STEP_DIGITS, "0")}`;
   const partial = join(folder, `.${name}.partial`);
   const path = join(folder, name);
@@ -90,17 +90,16 @@ export async function writeCheckpoint(
     await rename(partial, path);
     await syncFolder(folder);
     if (isTaken) await rm(`${path}.old`, { recursive: true, force: true });
-    return name;
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw new KdataError("output", `Cannot write checkpoint ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** Removes all but the newest `keep` checkpoints and the one named `best`. */
-export async function pruneCheckpoints(folder: string, keep: number, best: string | undefined): Promise<void> {
-  for (const { name } of listCheckpoints(folder).slice(keep)) {
-    if (name !== best) await rm(join(folder, name), { recursive: true, force: true });
+/** Removes all but the newest `keep` checkpoints and the one of the step `best`. */
+export async function pruneCheckpoints(folder: string, keep: number, best: number | undefined): Promise<void> {
+  for (const { name, step } of listCheckpoints(folder).slice(keep)) {
+    if (step !== best) await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 

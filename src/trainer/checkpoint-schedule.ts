@@ -3,7 +3,7 @@
 import { KdataError } from "../core/errors.ts";
 import type { HostTensor } from "./backend.ts";
 import { isBetter, resolveMode } from "./callbacks/monitor.ts";
-import { listCheckpoints, pruneCheckpoints, writeCheckpoint } from "./checkpoint-folder.ts";
+import { pruneCheckpoints, writeCheckpoint } from "./checkpoint-folder.ts";
 import type { ResolvedCheckpoint } from "./checkpoint-options.ts";
 import type { RunState } from "./checkpoint-state.ts";
 
@@ -18,8 +18,7 @@ export class CheckpointSchedule {
   #firstEpoch = 0;
   #savedAt = performance.now();
   #savedStep = -1;
-  #best: number | undefined;
-  #bestName: string | undefined;
+  #best: RunState["best"];
   #writing: Promise<void> = Promise.resolve();
 
   /** Makes the schedule of one run; `read` copies the session's tensors and is called between steps. */
@@ -31,7 +30,7 @@ export class CheckpointSchedule {
       read,
     }: {
       readonly seed: number;
-      readonly best: number | undefined;
+      readonly best: RunState["best"];
       readonly read: () => Promise<ReadonlyMap<string, HostTensor>>;
     },
   ) {
@@ -57,22 +56,22 @@ export class CheckpointSchedule {
   /** Saves behind an epoch where that is due, or where the epoch is the best so far. */
   async epochEnded(values: Readonly<Record<string, number>>, state: StateOf): Promise<void> {
     const { every, best } = this.#options;
-    const isBest = best !== undefined && this.#improves(best, values);
+    const isBest = best !== undefined && this.#improves(best, values, state().step);
     const isDue = "epochs" in every && (state().epoch - this.#firstEpoch) % every.epochs === 0;
-    if (isDue || isBest) await this.save(state, isBest);
+    if (isDue || isBest) await this.save(state);
   }
 
   /**
    * Copies the state and begins to write it; the run goes on meanwhile. Waits for the write before, and throws what went wrong
    * with that.
    */
-  async save(state: StateOf, isBest = false): Promise<void> {
+  async save(state: StateOf): Promise<void> {
     await this.#writing;
     const snapshot: RunState = { ...state(), seed: this.#seed, best: this.#best };
     const tensors = await this.#read();
     this.#savedAt = performance.now();
     this.#savedStep = snapshot.step;
-    this.#writing = this.#write(tensors, snapshot, isBest);
+    this.#writing = this.#write(tensors, snapshot);
     this.#writing.catch(() => undefined); // save() or finish() throws it
   }
 
@@ -81,20 +80,13 @@ export class CheckpointSchedule {
     await this.#writing;
   }
 
-  async #write(tensors: ReadonlyMap<string, HostTensor>, state: RunState, isBest: boolean): Promise<void> {
+  async #write(tensors: ReadonlyMap<string, HostTensor>, state: RunState): Promise<void> {
     const { folder, keep } = this.#options;
-    const name = await writeCheckpoint(folder, tensors, state);
-    if (isBest) this.#bestName = name;
-    await pruneCheckpoints(folder, keep, this.#bestName ?? this.#oldBest(state));
+    await writeCheckpoint(folder, tensors, state);
+    await pruneCheckpoints(folder, keep, state.best?.step);
   }
 
-  /** The best one of a run before this one is the one that this run has found there besides the newest. */
-  #oldBest(state: RunState): string | undefined {
-    if (state.best === undefined) return undefined;
-    return listCheckpoints(this.#options.folder).slice(this.#options.keep)[0]?.name;
-  }
-
-  #improves(monitor: string, values: Readonly<Record<string, number>>): boolean {
+  #improves(monitor: string, values: Readonly<Record<string, number>>, step: number): boolean {
     const value = values[monitor];
     if (value === undefined) {
       throw new KdataError(
@@ -102,8 +94,8 @@ export class CheckpointSchedule {
         `Cannot keep the best checkpoint: there is no '${monitor}', only ${Object.keys(values).join(", ")}`,
       );
     }
-    if (this.#best !== undefined && !isBetter(value, this.#best, resolveMode("auto", monitor))) return false;
-    this.#best = value;
+    if (this.#best !== undefined && !isBetter(value, this.#best.value, resolveMode("auto", monitor))) return false;
+    this.#best = { value, step };
     return true;
   }
 }

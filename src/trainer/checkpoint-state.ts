@@ -25,8 +25,8 @@ export interface RunState {
   readonly learningRate: number | undefined;
   /** By place in the list of callbacks. */
   readonly callbacks: readonly (CallbackState | undefined)[];
-  /** The best epoch's number so far, where one is watched. */
-  readonly best: number | undefined;
+  /** The best epoch's number so far and the step of its checkpoint, where one is watched. */
+  readonly best: { readonly value: number; readonly step: number } | undefined;
 }
 
 const VERSION = 1;
