@@ -17,6 +17,8 @@ export const exitCodes = {
   missing: 6,
   /** 128 + SIGINT, as shells have it. */
   interrupted: 130,
+  /** 128 + SIGTERM. */
+  terminated: 143,
 } as const;
 
 /** The exit code of each {@link ErrorCode}. */

@@ -7,6 +7,7 @@ import { KdataError } from "../core/errors.ts";
 import type { CommandDefinition } from "./command.ts";
 import { commands } from "./commands.ts";
 import { exitCodeOfError, exitCodes } from "./exit-codes.ts";
+import { InterruptedError } from "./interrupt.ts";
 import { isClosedPipe, openOutput, outputFormats, surviveFailedWrites, type OutputFormat } from "./output.ts";
 import { openProgress, progressModes, type ProgressMode } from "./progress.ts";
 import { formatError, formatUsageError } from "./report-error.ts";
@@ -38,6 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
     // Commander has printed its complaint, or the help or version that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     process.stderr.write(formatError(error, { coloured, debug: isDebug(args) }));
+    if (error instanceof InterruptedError) return error.exitCode;
     return error instanceof KdataError ? exitCodeOfError[error.code] : exitCodes.failure;
   }
 }

@@ -1,16 +1,19 @@
 // `kdata train MODULE`: runs a user's module of model, data and settings on the backend that was asked for.
 
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KdataError } from "../core/errors.ts";
 import {
   Layer,
   Trainer,
+  callbacks,
   progressBar,
   type BatchSource,
   type Callback,
+  type CheckpointOptions,
   type History,
+  type Knobs,
   type ProgressStream,
   type TrainingData,
   type TrainingModule,
@@ -32,8 +35,14 @@ export interface TrainOptions {
   readonly backend?: string;
   readonly epochs?: number;
   readonly seed?: number;
-  /** A folder under which the run gets a folder of its own with `model.safetensors`, `model.onnx` and `history.json`. */
+  /** Settings of the backend; each comes before the module's. */
+  readonly knobs?: Knobs;
+  /** A folder under which the run gets a folder of its own with `model.safetensors`, `model.onnx`, `history.json` and an event file. */
   readonly logdir?: string;
+  /** A folder for checkpoints: one after each epoch, and one when the run is stopped. */
+  readonly checkpoint?: string;
+  /** Goes on from the newest whole checkpoint. */
+  readonly resume?: boolean;
   readonly signal?: AbortSignal;
   /** Where the lines for people go; left out, there are none. */
   readonly progress?: ProgressStream;
@@ -96,23 +105,47 @@ export async function train(modulePath: string, options: TrainOptions = {}): Pro
 }
 
 /** The verb for the command line. */
-export const trainCommand: CommandDefinition<{ backend?: string; epochs?: string; seed?: string; logdir?: string }> = {
+export const trainCommand: CommandDefinition<{
+  backend?: string;
+  epochs?: string;
+  seed?: string;
+  knob?: string[];
+  logdir?: string;
+  checkpoint?: string;
+  resume?: boolean;
+}> = {
   configure(command) {
     command
       .argument("<module>", "a module, TypeScript or not, that exports model, data and settings")
       .option("--backend <name>", `${backendNames.join(", ")}; before KDATA_BACKEND, before the module's own`)
       .option("--epochs <count>", "iterations over the data")
       .option("--seed <number>", "seed of the initial weights")
-      .option("--logdir <dir>", "folder for a folder with the weights, the ONNX model and the history of this run");
+      .option("--knob <name=value...>", "settings of the backend, such as threads=1")
+      .option(
+        "--logdir <dir>",
+        "folder for a folder with the weights, the ONNX model, the history and the events of this run",
+      )
+      .option("--checkpoint <dir>", "folder for checkpoints: after each epoch, and when the run is stopped")
+      .option("--resume", "go on from the newest whole checkpoint, if there is one");
   },
-  async run({ args: [module = ""], flags: { backend, epochs, seed, logdir }, output, progress }) {
+  async run({
+    args: [module = ""],
+    flags: { backend, epochs, seed, knob, logdir, checkpoint, resume },
+    output,
+    progress,
+  }) {
+    if (resume === true && checkpoint === undefined) {
+      throw new KdataError("usage", "--resume goes on from a checkpoint: give --checkpoint DIR");
+    }
     const report = await interruptible((signal) =>
       train(module, {
         signal,
         ...(backend !== undefined && { backend }),
         ...(epochs !== undefined && { epochs: parseCount(epochs, "--epochs") }),
         ...(seed !== undefined && { seed: parseCount(seed, "--seed", 0) }),
+        ...(knob && { knobs: parseKnobs(knob) }),
         ...(logdir !== undefined && { logdir }),
+        ...(checkpoint !== undefined && { checkpoint, resume: resume === true }),
         ...(progress.stream && { progress: progress.stream }),
       }),
     );
@@ -166,7 +199,7 @@ function messageOf(error: unknown): string {
 }
 
 /** Flags beat the environment, which the trainer reads where no backend is named, which beats the module. */
-function mergeSettings(settings: TrainingSettings, { backend, epochs, seed }: TrainOptions): TrainingSettings {
+function mergeSettings(settings: TrainingSettings, { backend, epochs, seed, knobs }: TrainOptions): TrainingSettings {
   const fromEnvironment = process.env["KDATA_BACKEND"];
   const chosen = backend ?? fromEnvironment;
   return {
@@ -174,7 +207,26 @@ function mergeSettings(settings: TrainingSettings, { backend, epochs, seed }: Tr
     ...(chosen !== undefined && chosen !== "" && { backend: chosen }),
     ...(epochs !== undefined && { epochs }),
     ...(seed !== undefined && { seed }),
+    ...(knobs && { knobs: { ...settings.knobs, ...knobs } }),
   };
+}
+
+/**
+ * Reads `name=value`: a number, true, false, or text.
+ *
+ * @throws {KdataError} `usage` when it is nothing of the kind.
+ */
+function parseKnobs(given: readonly string[]): Knobs {
+  return Object.fromEntries(
+    given.map((text): [string, string | number | boolean] => {
+      const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+      if (name === undefined || value === undefined) {
+        throw new KdataError("usage", `--knob takes name=value, not '${text}'`);
+      }
+      if (value === "true" || value === "false") return [name, value === "true"];
+      return [name, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];
+    }),
+  );
 }
 
 /** `backend onnx 1.30.0 cpu (2 threads) · seed 42 · 60,000 train / 10,000 test` */
@@ -201,8 +253,9 @@ async function fitAndSave(
   data: TrainingData,
   { epochs, run, options }: { epochs: number; run: string | undefined; options: TrainOptions },
 ): Promise<History> {
-  const history: History = {};
-  const { signal, progress } = options;
+  let history: History = {};
+  const { signal, progress, checkpoint, resume = false } = options;
+  const saving: CheckpointOptions = checkpoint === undefined ? {} : { checkpoint, resume };
   let steps = 0;
   const record: Callback = {
     onTrainBatchEnd() {
@@ -213,9 +266,14 @@ async function fitAndSave(
     },
   };
   try {
-    await trainer.fit(data.train, {
+    history = await trainer.fit(data.train, {
       epochs,
-      callbacks: progress ? [record, progressBar(progress)] : [record],
+      ...saving,
+      callbacks: [
+        record,
+        ...(run === undefined ? [] : [callbacks.tensorBoard(run, { subfolders: false })]),
+        ...(progress ? [progressBar(progress)] : []),
+      ],
       ...(data.validation && { validation: data.validation }),
       ...(signal && { signal }),
     });
@@ -260,5 +318,6 @@ async function saveRun(
   }
   const text = `${JSON.stringify(history, null, 2)}\n`;
   writeWhole(join(run, "history.json"), [new TextEncoder().encode(text)]);
-  progress?.write(`saved ${run}/{${[...saved, "history.json"].join(",")}}\n`);
+  const events = readdirSync(run).filter((name) => name.startsWith("events.out.tfevents"));
+  progress?.write(`saved ${run}/{${[...saved, "history.json", ...events].join(",")}}\n`);
 }

@@ -3,12 +3,10 @@
 // sixteen tables: Kounavis and Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators". Longer
 // runs go through the WebAssembly kernel.
 
-import { checksumOf } from "../kernels/checksum.ts";
+import { checksumOf, maskChecksum } from "../kernels/checksum.ts";
 
 /** The Castagnoli polynomial with its bits reversed. */
 const POLYNOMIAL = 0x82f63b78;
-/** What TFRecord adds after rotating, so that the checksum of data that holds checksums stays strong. */
-const MASK_DELTA = 0xa282ead8;
 /** From here on the kernel is faster, with the copy into its memory. */
 const KERNEL_BYTES = 512;
 
@@ -64,8 +62,7 @@ export function crc32c(view: DataView, start = 0, end = view.byteLength): number
 
 /** Computes the masked CRC-32C of the bytes from `start` up to `end`, as TFRecord stores it. */
 export function maskedCrc32c(view: DataView, start = 0, end = view.byteLength): number {
-  const crc = crc32c(view, start, end);
-  return (((crc >>> 15) | (crc << 17)) + MASK_DELTA) >>> 0;
+  return maskChecksum(crc32c(view, start, end));
 }
 
 type Four = [Int32Array, Int32Array, Int32Array, Int32Array];

@@ -28,6 +28,14 @@ export function writeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
+  writeWhole(path, safetensorsParts(tensors, metadata));
+}
+
+/** Makes the parts of a safetensors file: its head, then the memory of each tensor, which is viewed. */
+export function safetensorsParts(
+  tensors: ReadonlyMap<string, HostTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): readonly Uint8Array[] {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
   for (const [name, { dtype, shape, data }] of tensors) {
@@ -38,8 +46,7 @@ export function writeSafetensors(
   const head = new Uint8Array(HEADER_START + Math.ceil(json.length / ALIGNMENT) * ALIGNMENT).fill(0x20);
   new DataView(head.buffer).setBigUint64(0, BigInt(head.length - HEADER_START), true);
   head.set(json, HEADER_START);
-
-  writeWhole(path, [head, ...[...tensors.values()].map(({ data }) => bytesOf(data))]);
+  return [head, ...[...tensors.values()].map(({ data }) => bytesOf(data))];
 }
 
 /**

@@ -2,12 +2,21 @@
 
 import { KdataError } from "../core/errors.ts";
 import type { HostTensor } from "./backend.ts";
-import type { EpochLogs, StepLogs } from "./callbacks.ts";
+import type { EpochLogs, StepLogs } from "./callbacks/callback.ts";
 import type { Metric } from "./metrics/metric.ts";
 import { metricOutput } from "./train-step.ts";
 
 /** What of a metric is computed here. */
 export type MetricResult = Pick<Metric, "name" | "result">;
+
+/** The sums of an epoch that is not over. */
+export interface SavedSums {
+  readonly samples: number;
+  readonly weight: number;
+  readonly loss: number;
+  /** By metric, by sum. */
+  readonly metrics: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>>;
+}
 
 /** Adds up loss and metrics over the steps of an epoch, in float64. */
 export class RunningSums {
@@ -46,6 +55,28 @@ export class RunningSums {
     return loss;
   }
 
+  /** Copies the sums so far, for a checkpoint. */
+  save(): SavedSums {
+    const metrics = Object.fromEntries(
+      Array.from(this.#sums, ([{ name }, sums]) => [
+        name,
+        Object.fromEntries(Object.entries(sums).map(([sum, values]) => [sum, Array.from(values)])),
+      ]),
+    );
+    return { samples: this.#samples, weight: this.#weight, loss: this.#loss, metrics };
+  }
+
+  /** Goes on from sums that were saved. */
+  load({ samples, weight, loss, metrics }: SavedSums): void {
+    this.#samples = samples;
+    this.#weight = weight;
+    this.#loss = loss;
+    for (const metric of this.#metrics) {
+      const sums = Object.entries(metrics[metric.name] ?? {});
+      this.#sums.set(metric, Object.fromEntries(sums.map(([sum, values]) => [sum, Float64Array.from(values)])));
+    }
+  }
+
   /** The values so far: `loss` first, then each metric; the loss is 0 as long as nothing counted. */
   values(): Record<string, number> {
     const values: Record<string, number> = { loss: this.#loss / (this.#weight || 1) };
@@ -70,8 +101,13 @@ export class EpochMeter {
   #waitMs = 0;
   #lastWaitMs = 0;
 
-  constructor(metrics: readonly MetricResult[]) {
+  readonly #resumedSamples: number;
+
+  /** Begins an epoch, or goes on with one whose sums were saved. */
+  constructor(metrics: readonly MetricResult[], saved?: SavedSums) {
     this.#sums = new RunningSums(metrics);
+    if (saved) this.#sums.load(saved);
+    this.#resumedSamples = this.#sums.samples;
   }
 
   /** Samples that counted so far. */
@@ -95,11 +131,19 @@ export class EpochMeter {
     this.#mark = now;
   }
 
-  stepped(outputs: ReadonlyMap<string, HostTensor>, samples: number): Omit<StepLogs, "epoch" | "steps"> {
+  stepped(
+    outputs: ReadonlyMap<string, HostTensor>,
+    samples: number,
+  ): Omit<StepLogs, "epoch" | "step" | "steps" | "keys"> {
     const stepMs = performance.now() - this.#mark;
-    const step = this.#stepMs.push(stepMs) - 1;
+    this.#stepMs.push(stepMs);
     const loss = this.#sums.add(outputs, samples);
-    return { step, samples, loss, running: this.#sums.values(), stepMs, waitMs: this.#lastWaitMs };
+    return { samples, loss, running: this.#sums.values(), stepMs, waitMs: this.#lastWaitMs };
+  }
+
+  /** Copies the sums so far, for a checkpoint. */
+  save(): SavedSums {
+    return this.#sums.save();
   }
 
   finished(): void {
@@ -122,7 +166,7 @@ export class EpochMeter {
       seconds,
       msPerStep: median(this.#stepMs),
       firstStepMs: this.#stepMs[0] ?? NaN,
-      samplesPerSecond: this.#sums.samples / seconds,
+      samplesPerSecond: (this.#sums.samples - this.#resumedSamples) / seconds,
       dataWait: this.#waitMs / (seconds * 1000),
     };
   }

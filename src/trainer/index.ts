@@ -1,9 +1,12 @@
 // Public exports of kdata/trainer.
 
 export type { Backend, BackendFactory, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
-export type { Callback, EpochLogs, StepLogs } from "./callbacks.ts";
+export type { ArrayData } from "./batch-source.ts";
+export type { Callback, CallbackTrainer, EpochLogs, RunInfo, StepLogs } from "./callbacks/callback.ts";
+export * as callbacks from "./callbacks.ts";
 export { checkClaim, claim, type ClaimCheck, type ClaimOptions, type ClaimParity } from "./check-claim.ts";
 export type { Claim, CompositeAttributes, CompositeSpec } from "./claims.ts";
+export type { CheckpointInterval, CheckpointOptions } from "./checkpoint-options.ts";
 export type {
   ParameterGradient,
   StepContext,
@@ -37,5 +40,13 @@ export type {
 export { progressBar, type ProgressStream } from "./progress.ts";
 export { backendNames, openBackend, registerBackend, resolveBackendName } from "./registry.ts";
 export { StepTrainer, type StepFitOptions, type StepTrainerOptions } from "./step-trainer.ts";
-export { Trainer, type BatchSource, type FitOptions, type History, type TrainerOptions } from "./trainer.ts";
+export {
+  Trainer,
+  type BatchSource,
+  type DataSource,
+  type EvaluateOptions,
+  type FitOptions,
+  type History,
+  type TrainerOptions,
+} from "./trainer.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";

@@ -1,6 +1,6 @@
 // The line that shows a training run: a bar on a terminal, one line an epoch elsewhere.
 
-import type { Callback, EpochLogs, StepLogs } from "./callbacks.ts";
+import type { Callback, EpochLogs, StepLogs } from "./callbacks/callback.ts";
 
 const BAR_CELLS = 24;
 const REDRAW_MS = 100; // a terminal is redrawn at most 10 times a second
@@ -26,6 +26,13 @@ export function progressBar(stream: ProgressStream): Callback {
   let waitMs = 0;
   let samples = 0;
   return {
+    onTrainBegin({ resumed }) {
+      if (!resumed) return;
+      for (const { path, reason } of resumed.damaged) stream.write(`passed over ${path}: ${reason}\n`);
+      stream.write(
+        `resume ${resumed.path}: epoch ${resumed.epoch + 1}, ${resumed.step.toLocaleString("en-US")} steps done\n`,
+      );
+    },
     onEpochBegin(_epoch, info) {
       epochs = info.epochs;
       started = performance.now();

@@ -1,9 +1,9 @@
 // The random numbers of a step: a function of the seed, the step's number and the feed's name, the same on every backend.
 
 import { deriveKeyFromName, type RandomKey } from "../core/random.ts";
-import { zeros } from "../core/tensor.ts";
 import { RandomFiller } from "../kernels/random.ts";
 import type { HostTensor } from "./backend.ts";
+import { sharedZeros } from "./shared-tensor.ts";
 import type { Plan } from "./plan.ts";
 
 /** The kernel has no state between calls, so one serves every trainer of a thread. */
@@ -23,7 +23,7 @@ export class RandomFeeds {
     this.#feeds = Array.from(plan.randoms ?? [], ([name, { shape, distribution }]) => ({
       name,
       key: deriveKeyFromName(seed, name),
-      tensor: zeros(distribution.kind === "bernoulli" ? "bool" : "float32", shape),
+      tensor: sharedZeros(distribution.kind === "bernoulli" ? "bool" : "float32", shape),
       probability: distribution.kind === "bernoulli" ? distribution.probability : undefined,
       isNormal: distribution.kind === "normal",
     }));

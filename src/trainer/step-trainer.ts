@@ -6,7 +6,7 @@ import { checkOptionNames, checkWhole } from "../core/options.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { takeTurns } from "../core/turns.ts";
 import type { Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
-import type { Callback } from "./callbacks.ts";
+import type { Callback } from "./callbacks/callback.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
 import { planStep, planStepPrediction, stepOutput, WEIGHT_FEED, type StepDefinition } from "./custom-step.ts";
 import { EpochMeter, output, type MetricResult } from "./epoch-meter.ts";
@@ -124,15 +124,17 @@ export class StepTrainer<const M extends string, const O extends string, const F
    * Trains on every batch of `data`, `epochs` times.
    *
    * @returns one number an epoch for `loss` and each other float32 scalar that the step returns: means by samples.
-   * @throws {KdataError} `shape` when the data does not fit the step, `input` when there is none, `aborted` through `signal`.
+   * @throws {KdataError} `shape` when the data does not fit the step, `input` when there is none, `aborted` through `signal`,
+   *   `usage` for a callback that changes a `Trainer` or backs it up: it does not know a step of one's own.
    */
   async fit(data: BatchSource, options: StepFitOptions = {}): Promise<History> {
     checkOptionNames("Cannot fit", options, ["epochs", "callbacks", "signal"]);
     const { epochs = 1, callbacks = [] } = options;
     checkWhole("Cannot fit", "epochs", epochs, 1);
+    checkCallbacks(callbacks);
     const history: History = {};
     const last = this.#epoch + epochs;
-    for (const callback of callbacks) await callback.onTrainBegin?.({ epochs: last });
+    for (const callback of callbacks) await callback.onTrainBegin?.({ epochs: last, firstEpoch: this.#epoch });
     while (this.#epoch < last) {
       const epoch = this.#epoch;
       const info = { epochs: last, steps: data.stepsPerEpoch };
@@ -265,6 +267,7 @@ export class StepTrainer<const M extends string, const O extends string, const F
     const { callbacks = [], signal } = options;
     const metrics: MetricResult[] = []; // known when the step is traced
     const meter = new EpochMeter(metrics);
+    let place = 0;
     meter.waiting();
     for await (const batch of data) {
       meter.arrived();
@@ -272,11 +275,11 @@ export class StepTrainer<const M extends string, const O extends string, const F
       if (metrics.length === 0) metrics.push(...compiled.metrics);
       const outputs = await this.#run(batch, compiled);
       const samples = batch.size - batch.padded;
+      const keys = batch.keys.slice(0, samples);
       batch.release();
-      const step = meter.stepped(outputs, samples);
-      for (const callback of callbacks) {
-        await callback.onTrainBatchEnd?.({ epoch, steps: data.stepsPerEpoch, ...step });
-      }
+      const at = { epoch, step: place++, steps: data.stepsPerEpoch, keys };
+      const logs = { ...at, ...meter.stepped(outputs, samples) };
+      for (const callback of callbacks) await callback.onTrainBatchEnd?.(logs);
       if (this.#turns.isOver()) await this.#turns.yield();
       if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
       meter.waiting();
@@ -369,5 +372,13 @@ function savedCount(metadata: Readonly<Record<string, string>>, name: string, pa
   if (Number.isSafeInteger(count) && count >= 0) return count;
   throw new KdataError("format", `Cannot load weights: '${metadata[name]}' is no number of ${name}s`, {
     at: { source: path },
+  });
+}
+
+/** Callbacks that only listen are as good here as with a `Trainer`. */
+function checkCallbacks(callbacks: readonly Callback[]): void {
+  if (callbacks.every(({ setTrainer, backup }) => setTrainer === undefined && backup === undefined)) return;
+  throw new KdataError("usage", "Cannot fit: a callback needs a Trainer, which a step of one's own has not", {
+    hint: "set learning rates, save and stop in a callback of your own",
   });
 }

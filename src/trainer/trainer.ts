@@ -3,44 +3,35 @@
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkWhole } from "../core/options.ts";
-import { elementCount, type Tensor } from "../core/tensor.ts";
+import type { Tensor } from "../core/tensor.ts";
 import { takeTurns } from "../core/turns.ts";
-import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
-import type { Callback } from "./callbacks.ts";
+import type { Backend, Explanation, HostTensor, Knobs, Session } from "./backend.ts";
+import type { BatchSource, DataSource } from "./batch-source.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
-import { EpochMeter, output, RunningSums } from "./epoch-meter.ts";
-import { checkClasses, feedSpec, feedTensor } from "./feeds.ts";
-import { batchOfOne, inputsOf, ofBatch, type InputNames, type ModelInputs, type SampleShape } from "./inputs.ts";
+import { listCheckpoints, readNewest, removeCheckpoints, type LoadedCheckpoint } from "./checkpoint-folder.ts";
+import { resolveCheckpoint, type ResolvedCheckpoint } from "./checkpoint-options.ts";
+import { CheckpointSchedule } from "./checkpoint-schedule.ts";
+import { evaluateAll, predictAll, type Pass } from "./evaluation.ts";
+import { checkEvaluateOptions, checkFitOptions, type EvaluateOptions, type FitOptions } from "./fit-options.ts";
+import { FitRun, type Counters, type History } from "./fit-run.ts";
+import { inputsOf, batchOfOne, ofBatch, type InputNames, type SampleShape } from "./inputs.ts";
 import type { Model, Parameter } from "./layers.ts";
 import type { Loss } from "./losses/loss.ts";
 import type { Metric } from "./metrics/metric.ts";
 import type { Optimizer } from "./optimizers/optimizer.ts";
 import type { Plan } from "./plan.ts";
-import { RandomFeeds } from "./random-feeds.ts";
-import { openForTraining, resolveBackendName } from "./registry.ts";
+import { Programs, type Purpose } from "./programs.ts";
+import { resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
-import {
-  feedNames,
-  initialState,
-  inspectModel,
-  planEvaluation,
-  planPrediction,
-  planTraining,
-  settingNames,
-  statePrefix,
-  type InputSpec,
-  type Recipe,
-} from "./train-step.ts";
-import { checkClassWeight, weightShape, weightTensor, type TargetSpec, type Weighting } from "./weights.ts";
+import { toBatches } from "./to-batches.ts";
+import { inspectModel, planPrediction, settingNames, statePrefix, type InputSpec, type Recipe } from "./train-step.ts";
 
-/** Batches to train on or to evaluate: a kdata loader, a generator, anything that can be iterated. One iteration is one epoch. */
-export interface BatchSource extends AsyncIterable<Batch> {
-  /** Steps of a whole epoch, where the source knows; for the progress bar only. */
-  readonly stepsPerEpoch?: number;
-  /** Frees what the source holds: worker threads, files. The trainer never calls it; whoever opened the source does. */
-  close?(): Promise<void>;
-}
+export type { BatchSource, DataSource } from "./batch-source.ts";
+export type { EvaluateOptions, FitOptions } from "./fit-options.ts";
+export type { History } from "./fit-run.ts";
+
+const DEFAULT_BATCH_SIZE = 32; // Keras'
 
 /** What and how a {@link Trainer} trains. */
 export interface TrainerOptions {
@@ -72,19 +63,6 @@ export interface TrainerOptions {
   readonly seed?: number;
 }
 
-/** How long and with what company `fit` runs. */
-export interface FitOptions {
-  /** Iterations over the data. Default 1. */
-  readonly epochs?: number;
-  /** Evaluated after each epoch; its numbers are logged with the prefix `val_`. */
-  readonly validation?: BatchSource;
-  readonly callbacks?: readonly Callback[];
-  /** Weights by class number, 1 for one that is missing; they multiply the weights of samples, in training only. */
-  readonly classWeight?: Readonly<Record<number, number>>;
-  /** Stops after the step that is running, with a `KdataError` `aborted`. */
-  readonly signal?: AbortSignal;
-}
-
 const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
   optimizer: true,
   loss: true,
@@ -97,35 +75,6 @@ const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
   computeThread: true,
   seed: true,
 };
-
-const fitOptionNames: Readonly<Record<keyof FitOptions, true>> = {
-  epochs: true,
-  validation: true,
-  callbacks: true,
-  classWeight: true,
-  signal: true,
-};
-
-/** The numbers of each epoch in order, by name: `loss`, the metrics, `val_loss`, ... */
-export type History = Record<string, number[]>;
-
-/** How the programs of a trainer are told apart. */
-type Entry = "train" | "evaluate" | "predict";
-
-/** One compiled plan and the shapes it was compiled for. */
-interface Compiled {
-  readonly rows: number;
-  readonly input: InputSpec;
-  readonly target: TargetSpec | undefined;
-  /** Of the weights; undefined where there is no target. */
-  readonly weightShape: readonly number[] | undefined;
-  /** Whether a smaller batch cannot be filled up for it. */
-  readonly mixesRows: boolean;
-  readonly randoms: RandomFeeds;
-  /** Where targets number classes: how many there are. */
-  readonly classes: number | undefined;
-  readonly program: Program;
-}
 
 /** What was loaded before the first batch said what the model looks like. */
 interface PendingState {
@@ -147,25 +96,13 @@ interface PendingState {
  * });
  */
 export class Trainer {
+  /** Set to true, by a callback: training ends with this batch or epoch, as if it had been the last one. */
+  stopTraining = false;
   readonly #recipe: Recipe;
-  readonly #input: ModelInputs;
-  readonly #target: string;
-  readonly #sampleWeight: string | undefined;
-  readonly #backendName: string;
-  readonly #knobs: Knobs | undefined;
-  readonly #computeThread: boolean | undefined;
+  readonly #programs: Programs;
   readonly #seed: number;
-  readonly #programs = new Map<Entry, Compiled[]>();
-  #backend: Backend | undefined;
-  #session: Session | undefined;
-  #inputSpec: InputSpec | undefined;
+  readonly #counters: Counters = { epoch: 0, step: 0, learningRate: undefined, dataState: undefined };
   #pending: PendingState | undefined;
-  #epoch = 0;
-  /** Steps trained so far: what the random numbers of the next one depend on. */
-  #step = 0;
-  /** What was set, where it was. */
-  #learningRate: number | undefined;
-  #isClosed = false;
   /** A backend may compute without ever giving way. */
   readonly #turns = takeTurns();
 
@@ -177,68 +114,81 @@ export class Trainer {
    */
   constructor(model: Model, options: TrainerOptions) {
     checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
-    checkWhole("Cannot make trainer", "seed", options.seed ?? 0, 0);
-    const { optimizer, loss, metrics = [] } = options;
+    const { optimizer, loss, metrics = [], seed = 0 } = options;
+    checkWhole("Cannot make trainer", "seed", seed, 0);
     checkMetricNames(metrics);
     this.#recipe = { model, loss, metrics, optimizer };
-    this.#input = inputsOf(options.input ?? "x");
-    this.#target = options.target ?? "y";
-    this.#sampleWeight = options.sampleWeight;
-    this.#backendName = resolveBackendName(options.backend);
-    this.#knobs = options.knobs;
-    this.#computeThread = options.computeThread;
-    this.#seed = options.seed ?? 0;
+    this.#seed = seed;
+    this.#programs = new Programs({
+      recipe: this.#recipe,
+      input: inputsOf(options.input ?? "x"),
+      target: options.target ?? "y",
+      sampleWeight: options.sampleWeight,
+      backendName: resolveBackendName(options.backend),
+      knobs: options.knobs,
+      computeThread: options.computeThread,
+      seed,
+    });
   }
 
   /** Epochs trained so far, over all calls of `fit`. */
   get epoch(): number {
-    return this.#epoch;
+    return this.#counters.epoch;
   }
 
   /** Steps trained so far, over all calls of `fit`. */
   get step(): number {
-    return this.#step;
+    return this.#counters.step;
+  }
+
+  /** What the data's `state()` was when the last trained batch had arrived; the data itself is a batch ahead while a step computes. */
+  get dataState(): unknown {
+    return this.#counters.dataState;
   }
 
   /** Opens the backend and says what it is, before any data is there. */
   async backend(): Promise<Backend> {
-    const backend = this.#backend ?? (await openForTraining(this.#backendName, this.#computeThread));
-    this.#backend = backend;
-    return backend;
+    return this.#programs.backend();
   }
 
   /**
-   * Trains on every batch of `data`, `epochs` times.
+   * Trains on every batch of `data`, `epochs` times. While a step computes, the next batch is fetched.
    *
-   * @returns one number an epoch for `loss`, each metric, and the same with the prefix `val_`.
+   * @returns one number an epoch for `loss`, each metric, and the same with the prefix `val_`; after a resumption those of the epochs
+   *   before it too.
    * @throws {KdataError} `shape` when the data does not fit the model, `usage` when there is no such option, `aborted` through
-   *   `signal`, and what the data or the backend throws.
-   * @throws {RangeError} when `epochs` is not a whole number from 1 on.
+   *   `signal`, `exists` when the checkpoint's folder has some and `resume` is false, and what the data or the backend throws.
+   * @throws {RangeError} when a number is out of its range.
    */
-  async fit(data: BatchSource, options: FitOptions = {}): Promise<History> {
-    checkOptionNames("Cannot fit", options, Object.keys(fitOptionNames));
-    const { epochs = 1, validation, callbacks = [], signal, classWeight } = options;
-    checkWhole("Cannot fit", "epochs", epochs, 1);
-    if (classWeight) checkClassWeight(classWeight);
-    const history: History = {};
-    const last = this.#epoch + epochs;
-    for (const callback of callbacks) await callback.onTrainBegin?.({ epochs: last });
-    while (this.#epoch < last) {
-      const epoch = this.#epoch;
-      for (const callback of callbacks) {
-        await callback.onEpochBegin?.(epoch, { epochs: last, steps: data.stepsPerEpoch });
-      }
-      const meter = await this.#trainEpoch(data, epoch, options);
-      const values = meter.values();
-      if (validation) {
-        const evaluated = await this.evaluate(validation, signal && { signal });
-        for (const [name, value] of Object.entries(evaluated)) values[`val_${name}`] = value;
-      }
-      for (const [name, value] of Object.entries(values)) (history[name] ??= []).push(value);
-      this.#epoch++;
-      for (const callback of callbacks) await callback.onEpochEnd?.(meter.logs(epoch, last, values));
-    }
-    for (const callback of callbacks) await callback.onTrainEnd?.();
+  async fit(data: DataSource, options: FitOptions = {}): Promise<History> {
+    checkFitOptions(options);
+    const { callbacks = [], epochs = 1, signal, classWeight } = options;
+    const backup = callbacks.find((callback) => callback.backup)?.backup;
+    const { deleteAtEnd = false, ...backupOptions } = backup ?? {};
+    const checkpoint = resolveCheckpoint(options.checkpoint === undefined ? backupOptions : options);
+    const loaded = checkpoint && (await this.#resume(checkpoint));
+    const firstEpoch = loaded?.state.firstEpoch ?? options.initialEpoch ?? this.epoch;
+    if (!loaded && options.initialEpoch !== undefined) this.#counters.epoch = options.initialEpoch;
+    const { train, validation } = this.#sources(data, options);
+    const history = await new FitRun({
+      trainer: this,
+      counters: this.#counters,
+      metrics: this.#recipe.metrics,
+      turns: this.#turns,
+      data: train,
+      validation,
+      firstEpoch,
+      lastEpoch: options.initialEpoch === undefined ? firstEpoch + epochs : epochs,
+      stepsPerEpoch: options.stepsPerEpoch,
+      callbacks,
+      signal,
+      schedule: checkpoint && this.#schedule(checkpoint, loaded),
+      resumed: loaded && { ...loaded, epoch: loaded.state.epoch, step: loaded.state.step },
+      prepare: (batch, idle, step) => this.#prepare(batch, idle, { entry: "train", classWeight, step }),
+      evaluate: (held) =>
+        evaluateAll(this.#pass("evaluate", held, { ...options, steps: options.validationSteps }), this.#recipe.metrics),
+    }).run();
+    if (checkpoint && deleteAtEnd && !this.stopTraining) await removeCheckpoints(checkpoint.folder);
     return history;
   }
 
@@ -247,46 +197,19 @@ export class Trainer {
    *
    * @throws {KdataError} `input` when there is no sample, `aborted` through `signal`.
    */
-  async evaluate(
-    data: BatchSource,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<Record<string, number>> {
-    const sums = new RunningSums(this.#recipe.metrics);
-    for await (const batch of data) {
-      const program = await this.#program("evaluate", batch);
-      sums.add(await program.program.run(this.#feeds(batch, program)), batch.size - batch.padded);
-      batch.release();
-      await this.#giveTurn(signal);
-    }
-    if (sums.samples === 0) throw new KdataError("input", "Cannot evaluate: the data has no samples");
-    return sums.values();
+  async evaluate(data: DataSource, options: EvaluateOptions = {}): Promise<Record<string, number>> {
+    checkEvaluateOptions("Cannot evaluate", options);
+    return evaluateAll(this.#pass("evaluate", this.#inOrder(data, options), options), this.#recipe.metrics);
   }
 
   /**
    * Computes what the model returns for every sample of `data`, in order: a float32 tensor `[samples, ...]`.
+   *
+   * @throws {KdataError} `aborted` through `signal`.
    */
-  async predict(data: BatchSource): Promise<Tensor<"float32">> {
-    const parts: Float32Array[] = [];
-    let rowShape: readonly number[] = [];
-    let rows = 0;
-    for await (const batch of data) {
-      const compiled = await this.#program("predict", batch);
-      const outputs = await compiled.program.run(this.#feeds(batch, compiled));
-      const prediction = output(outputs, "prediction");
-      const count = batch.size - batch.padded;
-      rowShape = prediction.shape.slice(1);
-      rows += count;
-      parts.push((prediction.data as Float32Array).slice(0, count * elementCount(rowShape)));
-      batch.release();
-      await this.#giveTurn();
-    }
-    const joined = new Float32Array(rows * elementCount(rowShape));
-    let at = 0;
-    for (const part of parts) {
-      joined.set(part, at);
-      at += part.length;
-    }
-    return { dtype: "float32", shape: [rows, ...rowShape], data: joined };
+  async predict(data: DataSource, options: EvaluateOptions = {}): Promise<Tensor<"float32">> {
+    checkEvaluateOptions("Cannot predict", options);
+    return predictAll(this.#pass("predict", this.#inOrder(data, options), options));
   }
 
   /**
@@ -307,7 +230,7 @@ export class Trainer {
 
   /** Copies the model's weights: name to float32 tensor, names as in `summary()`. */
   async weights(): Promise<Map<string, HostTensor>> {
-    const state = await this.#opened().read();
+    const state = await this.#programs.opened().read();
     return selectPrefix(state, statePrefix.model);
   }
 
@@ -316,7 +239,7 @@ export class Trainer {
    * {@link weights}. Empty without `useEma`.
    */
   async averagedWeights(): Promise<Map<string, HostTensor>> {
-    return selectPrefix(await this.#opened().read(), `${statePrefix.optimizer}average/`);
+    return selectPrefix(await this.#programs.opened().read(), `${statePrefix.optimizer}average/`);
   }
 
   /**
@@ -325,12 +248,12 @@ export class Trainer {
    * @throws {TypeError} when the trainer is closed.
    */
   async learningRate(): Promise<number> {
-    this.#checkOpen();
+    this.#programs.checkOpen();
     const name = `${statePrefix.optimizer}learningRate`;
-    const held = (await this.#session?.read([name]))?.get(name);
+    const held = (await this.#programs.session?.read([name]))?.get(name);
     return held
       ? Number(held.data[0])
-      : (this.#learningRate ?? this.#recipe.optimizer.scalars["learningRate"]?.initial ?? NaN);
+      : (this.#counters.learningRate ?? this.#recipe.optimizer.scalars["learningRate"]?.initial ?? NaN);
   }
 
   /**
@@ -340,22 +263,33 @@ export class Trainer {
    * @throws {RangeError} when it is not a finite number from 0 on.
    */
   async setLearningRate(rate: number): Promise<void> {
-    this.#checkOpen();
+    this.#programs.checkOpen();
     if (!this.#recipe.optimizer.settings.includes("learningRate")) {
       throw new TypeError("Cannot set the learning rate: the optimizer has a schedule");
     }
     if (!(rate >= 0 && rate < Infinity)) throw new RangeError(`Cannot set the learning rate: it is ${rate}`);
-    this.#learningRate = rate;
-    await this.#session?.write(new Map([[`${statePrefix.optimizer}learningRate`, rateTensor(rate)]]));
+    this.#counters.learningRate = rate;
+    await this.#programs.session?.write(rateState(rate));
   }
 
-  /** Writes weights, the layers' and the optimizer's state as safetensors, whole or not at all. */
-  async save(path: string): Promise<void> {
-    writeSafetensors(path, await this.#opened().read(), {
-      format: "kdata",
-      epoch: String(this.#epoch),
-      step: String(this.#step),
-    });
+  /**
+   * Replaces weights, named and shaped as {@link weights} gives them; all of them, the layers' state included.
+   *
+   * @throws {KdataError} `state` when one is missing, too much or has another shape; none has been replaced then.
+   */
+  async setWeights(weights: ReadonlyMap<string, HostTensor>): Promise<void> {
+    const named = new Map(Array.from(weights, ([name, value]) => [`${statePrefix.model}${name}`, value]));
+    await this.#restore(this.#programs.opened(), { tensors: named, options: { weightsOnly: true } });
+  }
+
+  /** Writes weights, the layers' and, unless `weightsOnly`, the optimizer's state as safetensors, whole or not at all. */
+  async save(path: string, options: RestoreOptions = {}): Promise<void> {
+    checkOptionNames("Cannot save weights", options, ["weightsOnly"]);
+    const state = await this.#programs.opened().read();
+    if (options.weightsOnly === true) {
+      for (const name of state.keys()) if (name.startsWith(statePrefix.optimizer)) state.delete(name);
+    }
+    writeSafetensors(path, state, { format: "kdata", epoch: String(this.epoch), step: String(this.step) });
   }
 
   /**
@@ -367,7 +301,7 @@ export class Trainer {
    */
   async load(path: string, options: RestoreOptions = {}): Promise<void> {
     checkOptionNames("Cannot load weights", options, ["weightsOnly"]);
-    this.#checkOpen();
+    this.#programs.checkOpen();
     const { tensors, metadata } = readSafetensors(path);
     const [epoch, step] = (["epoch", "step"] as const).map((name) => {
       const count = Number(metadata[name] ?? 0);
@@ -376,10 +310,9 @@ export class Trainer {
         at: { source: path },
       });
     });
-    if (this.#session) await this.#restore(this.#session, { tensors, options });
-    else this.#pending = { tensors, options };
-    this.#epoch = epoch ?? 0;
-    this.#step = step ?? 0;
+    await this.#take({ tensors, options });
+    this.#counters.epoch = epoch ?? 0;
+    this.#counters.step = step ?? 0;
   }
 
   /**
@@ -389,9 +322,9 @@ export class Trainer {
    * @throws {KdataError} `unsupported` when the model computes something that depends on the batch size.
    */
   async exportOnnx(): Promise<Uint8Array> {
-    const session = this.#opened();
+    const session = this.#programs.opened();
     const { model } = this.#recipe;
-    const input = this.#inputSpec ?? {};
+    const input = this.#programs.input ?? {};
     function planOf(batch: number): Plan {
       return planPrediction(model, ofBatch(input, batch));
     }
@@ -401,16 +334,12 @@ export class Trainer {
 
   /** Says what the backend really does with this model. */
   explain(): Explanation {
-    return this.#opened().explain();
+    return this.#programs.opened().explain();
   }
 
   /** Frees the backend's memory; the trainer cannot be used afterwards. Calling it twice is harmless. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    const session = this.#session;
-    this.#session = undefined;
-    this.#programs.clear();
-    await session?.close();
+    await this.#programs.close();
   }
 
   /** Closes, for `await using`. */
@@ -418,123 +347,51 @@ export class Trainer {
     await this.close();
   }
 
-  async #trainEpoch(data: BatchSource, epoch: number, options: FitOptions): Promise<EpochMeter> {
-    const { callbacks = [], signal, classWeight } = options;
-    const meter = new EpochMeter(this.#recipe.metrics);
-    meter.waiting();
-    for await (const batch of data) {
-      meter.arrived();
-      const compiled = await this.#program("train", batch, classWeight);
-      const feeds = this.#feeds(batch, compiled, classWeight);
-      compiled.randoms.addTo(feeds, this.#step);
-      const outputs = await compiled.program.run(feeds);
-      this.#step++;
-      const samples = batch.size - batch.padded;
-      batch.release();
-      const step = meter.stepped(outputs, samples);
-      for (const callback of callbacks) {
-        await callback.onTrainBatchEnd?.({ epoch, steps: data.stepsPerEpoch, ...step });
-      }
-      await this.#giveTurn(signal);
-      meter.waiting();
-    }
-    meter.finished();
-    if (meter.samples === 0) throw new KdataError("input", "Cannot train: the data has no samples");
-    return meter;
+  #sources(data: DataSource, options: FitOptions): { train: BatchSource; validation: BatchSource | undefined } {
+    const { batchSize = DEFAULT_BATCH_SIZE, shuffle = true, validationSplit = 0, validation } = options;
+    const cut = { batchSize, shuffle, seed: this.#seed, epoch: this.epoch, validationSplit };
+    const split = toBatches(data, cut);
+    return { train: split.train, validation: validation ? this.#inOrder(validation, options) : split.validation };
   }
 
-  /** Lets the event loop run when it has not for a while, then stops if that was asked. */
-  async #giveTurn(signal?: AbortSignal): Promise<void> {
-    if (this.#turns.isOver()) await this.#turns.yield();
-    if (signal?.aborted) throw new KdataError("aborted", "Training stopped on request", { cause: signal.reason });
+  /** Batches as they come, without another order of arrays. */
+  #inOrder(data: DataSource, { batchSize = DEFAULT_BATCH_SIZE }: { readonly batchSize?: number }): BatchSource {
+    return toBatches(data, { batchSize, shuffle: false, seed: this.#seed, epoch: 0 }).train;
   }
 
-  /**
-   * Finds or compiles the program for a batch: one that takes exactly its rows, else the next larger one, unless rows that
-   * only fill the batch would count.
-   */
-  async #program(entry: Entry, batch: Batch, classWeight?: Weighting["classWeight"]): Promise<Compiled> {
-    const known = this.#programs.get(entry) ?? [];
-    const target = entry === "predict" ? undefined : this.#targetSpec(batch);
-    const weights = target && weightShape(batch, target, batch.size, this.#weighting(classWeight));
-    const fitting = known
-      .filter(({ rows, mixesRows }) => (mixesRows ? rows === batch.size : rows >= batch.size))
-      .filter(({ weightShape: shape }) => shape?.slice(1).join() === weights?.slice(1).join())
-      .sort((a, b) => a.rows - b.rows)[0];
-    if (fitting) return fitting;
-
-    const input = this.#input.spec((feature) => feedSpec(batch, feature));
-    const session = await this.#open(input);
-    const shapes = { input, target, weightShape: weights };
-    const compiled = { rows: batch.size, ...shapes, ...(await this.#compile(session, entry, shapes)) };
-    this.#programs.set(entry, [...known, compiled]);
-    return compiled;
+  #pass(
+    entry: Purpose["entry"],
+    data: BatchSource,
+    {
+      steps,
+      callbacks = [],
+      signal,
+    }: { [Name in "steps" | "callbacks" | "signal"]?: EvaluateOptions[Name] | undefined },
+  ): Pass {
+    return {
+      data,
+      steps,
+      callbacks,
+      signal,
+      turns: this.#turns,
+      prepare: (batch, idle) => this.#prepare(batch, idle, { entry, step: this.step }),
+    };
   }
 
-  async #compile(
-    session: Session,
-    entry: Entry,
-    { input, target, weightShape: weights }: Pick<Compiled, "input" | "target" | "weightShape">,
-  ): Promise<Pick<Compiled, "classes" | "program" | "mixesRows" | "randoms">> {
-    if (target === undefined) {
-      const plan = planPrediction(this.#recipe.model, input);
-      const program = await session.compile(plan);
-      return { classes: undefined, program, mixesRows: false, randoms: new RandomFeeds(plan, this.#seed) };
-    }
-    const planned = (entry === "train" ? planTraining : planEvaluation)(this.#recipe, input, target, weights);
-    const { plan, predictionShape, mixesRows } = planned;
-    const classes = this.#recipe.loss.classes?.(predictionShape);
-    const program = await session.compile(plan);
-    return { classes, program, mixesRows, randoms: new RandomFeeds(plan, this.#seed) };
-  }
-
-  #targetSpec(batch: Batch): TargetSpec {
-    return { ...feedSpec(batch, this.#target), isSparse: this.#recipe.loss.classes !== undefined };
-  }
-
-  #weighting(classWeight: Weighting["classWeight"]): Weighting {
-    return { sampleWeight: this.#sampleWeight, classWeight };
-  }
-
-  #feeds(batch: Batch, compiled: Compiled, classWeight?: Weighting["classWeight"]): Map<string, HostTensor> {
-    const { input, target, weightShape: weights, classes } = compiled;
-    const feeds = this.#input.feeds(input, (feature, spec) => feedTensor(batch, feature, spec));
-    if (target && weights) {
-      const targets = feedTensor(batch, this.#target, target);
-      const ignored = this.#recipe.loss.ignoredClass;
-      if (classes !== undefined) checkClasses(batch, this.#target, targets, { classes, ignored });
-      feeds.set(feedNames.target, targets);
-      const labelled = { ...targets, isSparse: target.isSparse };
-      feeds.set(feedNames.weight, weightTensor(batch, labelled, weights, this.#weighting(classWeight)));
-    }
-    return feeds;
-  }
-
-  /** Opens the session at the first batch. It becomes the trainer's only when what was loaded before fits it. */
-  async #open(input: InputSpec): Promise<Session> {
-    this.#checkOpen();
-    if (this.#session) return this.#session;
-    const { parameters } = inspectModel(this.#recipe.model, input);
-    const state = initialState(
-      parameters.map(({ parameter }) => parameter),
-      this.#recipe.optimizer,
-      this.#seed,
-    );
-    if (this.#learningRate !== undefined) {
-      state.set(`${statePrefix.optimizer}learningRate`, rateTensor(this.#learningRate));
-    }
-    const backend = await this.backend();
-    const session = await backend.open(state, this.#knobs);
-    try {
-      if (this.#pending) await this.#restore(session, this.#pending);
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
+  /** Makes a batch ready while a step may be computing; opening and compiling wait until none does. */
+  async #prepare(
+    batch: Batch,
+    idle: Promise<unknown>,
+    purpose: Purpose,
+  ): Promise<() => Promise<Map<string, HostTensor>>> {
+    if (!this.#programs.session || !this.#programs.knows(batch, purpose)) await idle.catch(() => undefined);
+    const session = await this.#programs.open(batch, async (opened) => {
+      const { learningRate } = this.#counters;
+      if (learningRate !== undefined) await opened.write(rateState(learningRate));
+      if (this.#pending) await this.#restore(opened, this.#pending);
+    });
     this.#pending = undefined;
-    this.#inputSpec = input;
-    this.#session = session;
-    return session;
+    return this.#programs.prepare(session, batch, purpose);
   }
 
   async #restore(session: Session, { tensors, options }: PendingState): Promise<void> {
@@ -542,20 +399,46 @@ export class Trainer {
     await session.write(chooseRestored(tensors, await session.read(), settings, options));
   }
 
+  /** Goes on from the newest whole checkpoint, if that is wanted and there is one. */
+  async #resume({ folder, resume }: ResolvedCheckpoint): Promise<LoadedCheckpoint | undefined> {
+    if (!resume) {
+      const [newest] = listCheckpoints(folder);
+      if (newest === undefined) return undefined;
+      throw new KdataError("exists", `Cannot fit: ${folder} has checkpoints of a run (${newest.name})`, {
+        hint: "resume: true goes on from the newest; else give another folder",
+      });
+    }
+    const loaded = readNewest(folder);
+    if (!loaded) return undefined;
+    const { seed, epoch, step, learningRate, data } = loaded.state;
+    if (seed !== this.#seed) {
+      throw new KdataError(
+        "state",
+        `Cannot resume ${loaded.path}: it is of seed ${seed}, the trainer has ${this.#seed}`,
+      );
+    }
+    await this.#take({ tensors: loaded.tensors, options: {} });
+    Object.assign(this.#counters, { epoch, step, dataState: data } satisfies Partial<Counters>);
+    if (learningRate !== undefined) await this.setLearningRate(learningRate);
+    return loaded;
+  }
+
+  #schedule(checkpoint: ResolvedCheckpoint, loaded: LoadedCheckpoint | undefined): CheckpointSchedule {
+    const best = loaded?.state.best;
+    return new CheckpointSchedule(checkpoint, { seed: this.#seed, best, read: () => this.#programs.opened().read() });
+  }
+
+  /** Replaces the state now, or when the first batch opens the session. */
+  async #take(state: PendingState): Promise<void> {
+    const { session } = this.#programs;
+    if (session) await this.#restore(session, state);
+    else this.#pending = state;
+  }
+
   #sampleSpec(action: string, sample: SampleShape | undefined): InputSpec {
-    const spec = sample === undefined ? this.#inputSpec : batchOfOne(sample, this.#inputSpec);
+    const spec = sample === undefined ? this.#programs.input : batchOfOne(sample, this.#programs.input);
     if (spec === undefined) throw new TypeError(`Cannot ${action}: give the shape of one sample, or fit first`);
     return spec;
-  }
-
-  #checkOpen(): void {
-    if (this.#isClosed) throw new TypeError("Cannot use the trainer: it is closed");
-  }
-
-  #opened(): Session {
-    this.#checkOpen();
-    if (!this.#session) throw new TypeError("Cannot use the model's state: fit, evaluate or predict first");
-    return this.#session;
   }
 }
 
@@ -566,8 +449,10 @@ function checkMetricNames(metrics: readonly Metric[]): void {
   }
 }
 
-function rateTensor(rate: number): HostTensor {
-  return { dtype: "float32", shape: [], data: Float32Array.of(rate) };
+function rateState(rate: number): Map<string, HostTensor> {
+  return new Map([
+    [`${statePrefix.optimizer}learningRate`, { dtype: "float32", shape: [], data: Float32Array.of(rate) }],
+  ]);
 }
 
 function selectPrefix(state: ReadonlyMap<string, HostTensor>, prefix: string): Map<string, HostTensor> {

@@ -96,7 +96,9 @@ describe("kdata train", () => {
     const { stderr, status } = kdata(["train", module, "--epochs", "1", "--logdir", logs]);
     expect(status).toBe(0);
     expect(stderr).toMatch(/^backend onnx \S+ cpu \(\d+ threads?\) · seed 5 · 32 train \/ 32 test\n/m);
-    expect(stderr).toMatch(/^saved .*blobs-[\dT-]+\/\{model\.safetensors,model\.onnx,history\.json\}$/m);
+    expect(stderr).toMatch(
+      /^saved .*blobs-[\dT-]+\/\{model\.safetensors,model\.onnx,history\.json,events\.out\.tfevents\.\S+\}$/m,
+    );
     const [run = ""] = readdirSync(logs);
     const { tensors } = readSafetensors(join(logs, run, "model.safetensors"));
     expect([...tensors.keys()]).toContain("model/dense/kernel");
@@ -129,6 +131,25 @@ describe("kdata train", () => {
       expect(readSafetensors(join(logs, run, "model.safetensors")).tensors.size).toBeGreaterThan(0);
     },
   );
+
+  test("SIGTERM saves a checkpoint and exits with 143; --resume then ends as a run that was never stopped", () => {
+    const module = join(folder, "stopped.ts");
+    const stop = "if (process.env.STOP === `${step}`) process.kill(process.pid, 'SIGTERM');\n    const x =";
+    writeFileSync(module, blobs.replace("const x =", stop));
+    const args = ["train", module, "--epochs", "2", "--knob", "threads=1", "--json"];
+    const whole = JSON.parse(kdata(args).stdout) as Report;
+    const checkpointed = [...args, "--checkpoint", join(logs, "run")];
+    const stopped = kdata([...checkpointed, "--logdir", join(logs, "a")], { STOP: "2" });
+    expect(stopped.status).toBe(143);
+    expect(readdirSync(join(logs, "run"))).toEqual([expect.stringMatching(/^step-\d+$/)]);
+    const again = kdata(checkpointed);
+    expect(again.stderr).toMatch(/error\[exists\]/);
+    expect(again.status).toBe(5);
+    const resumed = kdata([...checkpointed, "--resume"]);
+    expect(resumed.stderr).toMatch(/^resume .*step-\d+: epoch 1, \d steps? done$/m);
+    expect((JSON.parse(resumed.stdout) as Report).history).toEqual(whole.history);
+    expect(kdata([...args, "--resume"]).status).toBe(2);
+  });
 
   test("an unknown backend is one line with the known ones, exit code 2", () => {
     const module = join(folder, "blobs.ts");
