@@ -12,6 +12,7 @@ export * as metrics from "./metrics.ts";
 export * as ops from "./ops.ts";
 export * as optimizers from "./optimizers.ts";
 export type { Distribution, GraphDType, Op, OpKind, Plan, PlanNode, RandomSpec } from "./plan.ts";
+export { enableLora, type Lora, type LoraOptions } from "./lora.ts";
 export { progressBar, type ProgressStream } from "./progress.ts";
 export { backendNames, openBackend, resolveBackendName } from "./registry.ts";
 export { Trainer, type BatchSource, type FitOptions, type History, type TrainerOptions } from "./trainer.ts";
