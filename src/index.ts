@@ -16,5 +16,5 @@ export { indexShards, type IndexOptions, type IndexReport } from "./cli/make-ind
 export { stats, type StatsOptions, type StatsReport } from "./cli/stats.ts";
 export { validate, type ValidateOptions, type ValidateReport } from "./cli/validate.ts";
 export { convert, planConversion, type ConvertOptions, type ConvertPlan, type ConvertReport } from "./convert/index.ts";
-export { loader, type Loader, type LoaderOptions, type LoaderState } from "./loaders/index.ts";
+export { fakeData, loader, type FakeData, type Loader, type LoaderOptions, type LoaderState } from "./loaders/index.ts";
 export { findDataset, openShard, openStream, type Dataset, type ShardReader } from "./readers/index.ts";

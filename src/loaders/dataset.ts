@@ -5,6 +5,7 @@ import { takeTurns } from "../core/turns.ts";
 import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
 import { checkAborted } from "./aborted.ts";
+import type { FakeData } from "./fake-data.ts";
 
 /** What workers need to read any record of a data set. Can cross a thread. */
 export interface Dataset {
@@ -17,6 +18,8 @@ export interface Dataset {
   readonly indexes: readonly (RecordIndex | undefined)[];
   readonly limits: Partial<Limits>;
   readonly decoding: DecodeOptions;
+  /** Where its samples are made up, not read: there is one shard then, without files, and the format is none. */
+  readonly fake?: FakeData;
 }
 
 /** How a data set is found. */
@@ -60,6 +63,15 @@ export async function describeDataset(
     }
   }
   return { format: format.name, shards, starts, indexes, limits, decoding };
+}
+
+/** Describes a data set whose samples are made up. */
+export function describeFake(fake: FakeData): Dataset {
+  const starts = new Float64Array(new SharedArrayBuffer(2 * Float64Array.BYTES_PER_ELEMENT));
+  starts[1] = fake.samples;
+  // The name is what tells one from another after a resume.
+  const shards = [{ name: JSON.stringify(fake), paths: [] }];
+  return { format: "", shards, starts, indexes: [undefined], limits: {}, decoding: {}, fake };
 }
 
 /** Counts the records of a data set. */

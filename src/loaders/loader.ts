@@ -6,9 +6,10 @@ import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
-import { describeDataset, recordCount } from "./dataset.ts";
+import { describeDataset, describeFake, recordCount } from "./dataset.ts";
 import { deliverBatch } from "./delivered-batch.ts";
 import { findWorkerEntry } from "./entry.ts";
+import type { FakeData } from "./fake-data.ts";
 import { InThreadProducer } from "./in-thread.ts";
 import { allowedFailures, LedgerBook, type EpochLedger, type OnError } from "./ledger.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
@@ -39,7 +40,7 @@ interface LoaderParts {
 /**
  * Opens a data set for training: finds its shards, counts its records, and makes a loader.
  *
- * The spec is a path or a pattern with braces and wildcards, or several of them. Records are counted here, by the headers or by
+ * The spec is a path or a pattern with braces and wildcards, or several of them, or {@link fakeData}. Records are counted here, by the headers or by
  * one scan over framed shards; nothing else is read before the first batch is asked for.
  *
  * @throws {KdataError} `input` when a file is missing, `usage` for an option or a name that is not known, `state` when the
@@ -53,11 +54,11 @@ interface LoaderParts {
  * await rows.close();
  * assert.equal(new Set(keys).size, rows.sampleCount);
  */
-export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader> {
+export async function loader(spec: string | readonly string[] | FakeData, options: LoaderOptions): Promise<Loader> {
   const { batchSize, transforms, shuffle, seed, remainder, rank, worldSize, signal, state, onError, ...rest } =
     resolveOptions(options);
   checkAborted(signal);
-  const dataset = await describeDataset(spec, { ...rest, signal });
+  const dataset = isFake(spec) ? describeFake(spec) : await describeDataset(spec, { ...rest, signal });
   checkAborted(signal);
   const draft = { dataset, transforms, shuffle, seed, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
   const workers = rest.workers === "auto" ? chooseWorkers(draft) : rest.workers;
@@ -73,6 +74,10 @@ export async function loader(spec: string | readonly string[], options: LoaderOp
   });
   if (state) opened.load(state);
   return opened;
+}
+
+function isFake(spec: string | readonly string[] | FakeData): spec is FakeData {
+  return typeof spec === "object" && "kind" in spec;
 }
 
 /**

@@ -40,10 +40,7 @@ export interface Lora {
    *
    * @throws {KdataError} `state` when a tensor is missing.
    */
-  unmerge(
-    merged: ReadonlyMap<string, HostTensor>,
-    adapted: ReadonlyMap<string, HostTensor>,
-  ): Map<string, HostTensor>;
+  unmerge(merged: ReadonlyMap<string, HostTensor>, adapted: ReadonlyMap<string, HostTensor>): Map<string, HostTensor>;
   /** Gives the model back as it was: for merged weights. Programs that a trainer has compiled stay as they are. */
   disable(): void;
 }

@@ -83,30 +83,33 @@ test("LoRA changes nothing before it is trained", async () => {
   expect(await adapted.predict(source([words()]))).toEqual(await plain.predict(source([words()])));
 });
 
-test.each(["reference", "onnx", "tfjs", "jax"])("%s: merged weights predict what the adapted model predicts", async (backend) => {
-  const model = wordModel();
-  const lora = enableLora(model, { rank: 2, alpha: 3, targets: TARGETS });
-  const trainer = trainerOf(model, backend);
-  await trainer.fit(source([words()]), { epochs: 4 });
-  const adapted = await trainer.predict(source([words()]));
-  const weights = await trainer.weights();
-  await trainer.close();
+test.each(["reference", "onnx", "tfjs", "jax"])(
+  "%s: merged weights predict what the adapted model predicts",
+  async (backend) => {
+    const model = wordModel();
+    const lora = enableLora(model, { rank: 2, alpha: 3, targets: TARGETS });
+    const trainer = trainerOf(model, backend);
+    await trainer.fit(source([words()]), { epochs: 4 });
+    const adapted = await trainer.predict(source([words()]));
+    const weights = await trainer.weights();
+    await trainer.close();
 
-  const merged = lora.merge(weights);
-  lora.disable();
-  const plain = await predictWith(model, merged, backend);
-  adapted.data.forEach((value, i) => {
-    expect(Math.abs(value - (plain[i] ?? NaN))).toBeLessThan(1e-5);
-  });
-
-  const again = lora.unmerge(merged, weights);
-  expect([...again.keys()]).toEqual([...weights.keys()]);
-  for (const [path, { data }] of weights) {
-    data.forEach((value, i) => {
-      expect(Math.abs(Number(value) - Number(again.get(path)?.data[i]))).toBeLessThan(1e-6);
+    const merged = lora.merge(weights);
+    lora.disable();
+    const plain = await predictWith(model, merged, backend);
+    adapted.data.forEach((value, i) => {
+      expect(Math.abs(value - (plain[i] ?? NaN))).toBeLessThan(1e-5);
     });
-  }
-});
+
+    const again = lora.unmerge(merged, weights);
+    expect([...again.keys()]).toEqual([...weights.keys()]);
+    for (const [path, { data }] of weights) {
+      data.forEach((value, i) => {
+        expect(Math.abs(Number(value) - Number(again.get(path)?.data[i]))).toBeLessThan(1e-6);
+      });
+    }
+  },
+);
 
 test("enableLora() refuses a target that no layer fits and names those there are", () => {
   expect(() => enableLora(wordModel(), { targets: ["querry"] })).toThrow(
