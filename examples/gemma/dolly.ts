@@ -1,6 +1,6 @@
 // Questions and answers in the schema of databricks-dolly-15k, as batches of tokens: padded, or packed one behind the other.
 
-import { Tokenizer } from "@huggingface/tokenizers";
+import * as tokenizers from "@huggingface/tokenizers";
 import { readFileSync } from "node:fs";
 import { loader, type Batch } from "kdata";
 import type { BatchSource } from "kdata/trainer";
@@ -21,6 +21,19 @@ export interface DollyOptions {
   readonly workers?: number;
 }
 
+/** What is used of the package's tokenizer. */
+interface Tokenizer {
+  encode(text: string, options?: { readonly add_special_tokens?: boolean }): { readonly ids: readonly number[] };
+  decode(ids: readonly number[], options?: { readonly skip_special_tokens?: boolean }): string;
+  token_to_id(token: string): number | undefined;
+  get_vocab(withAddedTokens: boolean): ReadonlyMap<string, number>;
+}
+
+/** The package's declarations do not resolve under Node's own rules. */
+const { Tokenizer: HuggingFaceTokenizer } = tokenizers as unknown as {
+  readonly Tokenizer: new (tokenizer: object, config: object) => Tokenizer;
+};
+
 /** A tokenizer and the numbers of its tokens that a model needs. */
 export interface TextTokens {
   readonly tokenizer: Tokenizer;
@@ -37,7 +50,7 @@ interface Text {
 
 /** Reads a tokenizer.json. */
 export function readTokenizer(path: string): TextTokens {
-  const tokenizer = new Tokenizer(JSON.parse(readFileSync(path, "utf8")) as object, {});
+  const tokenizer = new HuggingFaceTokenizer(JSON.parse(readFileSync(path, "utf8")) as object, {});
   const number = (token: string): number => {
     const id = tokenizer.token_to_id(token);
     if (id === undefined) throw new RangeError(`Cannot read tokenizer: ${path} has no ${token}`);

@@ -105,7 +105,7 @@ test.each(["reference", "onnx", "tfjs", "jax"])(
     expect([...again.keys()]).toEqual([...weights.keys()]);
     for (const [path, { data }] of weights) {
       data.forEach((value, i) => {
-        expect(Math.abs(Number(value) - Number(again.get(path)?.data[i]))).toBeLessThan(1e-6);
+        expect(Math.abs(value - Number(again.get(path)?.data[i]))).toBeLessThan(1e-6);
       });
     }
   },
