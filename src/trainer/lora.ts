@@ -65,7 +65,7 @@ const DEFAULT_TARGETS = ["query", "value"];
  *
  * @example
  * const model = layers.sequential([layers.dense(8, { name: "query" }), layers.dense(2)]);
- * assert.deepEqual(enableLora(model, { rank: 2 }).layers, ["query"]);
+ * assert.deepEqual(enableLora(model, { rank: 2, targets: ["query"] }).layers, ["query"]);
  */
 export function enableLora(model: AnyLayer, options: LoraOptions = {}): Lora {
   const action = "Cannot enable LoRA";
