@@ -104,9 +104,13 @@ async function pretrain(config: GemmaConfig): Promise<Weights> {
 
 async function fineTune(model: Gemma, lora: Lora): Promise<Weights> {
   say(`\nfine-tuning ${lora.layers.length} matrices: ${lora.layers.join(", ")}`);
-  const trainer = trainerOf(model, optimizers.sgd({ learningRate: 0.05, momentum: 0.9 }));
+  // SGD as published for the real model; for the tiny one Adam, whose few steps show.
+  const isTiny = flags.model === undefined;
+  const rate = isTiny ? 5e-3 : 1e-4;
+  const optimizer = isTiny ? optimizers.adamW({ learningRate: rate }) : optimizers.sgd({ learningRate: rate });
+  const trainer = trainerOf(model, optimizer);
   try {
-    await fit(trainer, data, Number(flags.epochs ?? 3));
+    await fit(trainer, data, Number(flags.epochs ?? 10));
     const total = trainer.summary().split("\n").at(-2);
     say(total ?? "");
     return await trainer.weights();
