@@ -18,8 +18,10 @@ export { stats, type StatsOptions, type StatsReport } from "./cli/stats.ts";
 export { validate, type ValidateOptions, type ValidateReport } from "./cli/validate.ts";
 export { convert, planConversion, type ConvertOptions, type ConvertPlan, type ConvertReport } from "./convert/index.ts";
 export {
+  fakeData,
   loader,
   mix,
+  type FakeData,
   type Loader,
   type LoaderOptions,
   type LoaderState,

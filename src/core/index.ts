@@ -2,6 +2,7 @@
 
 export { isTensorColumn, type Batch, type Column } from "./batch.ts";
 export { KdataError, errorCodes, formatPosition, type ErrorCode, type ErrorDetails, type Position } from "./errors.ts";
+export { decodeHalf, type HalfDType } from "./half-float.ts";
 export { RandomStream, deriveKey, deriveKeyFromName, philox, type RandomKey, type Words } from "./random.ts";
 export {
   copySample,

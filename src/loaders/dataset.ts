@@ -6,6 +6,7 @@ import { findDataset, openShard } from "../readers/open.ts";
 import type { DecodeOptions, Limits, RecordIndex, ShardFiles } from "../readers/format.ts";
 import { pickDecoding } from "../readers/tolerance.ts";
 import { checkAborted } from "./aborted.ts";
+import type { FakeData } from "./fake-data.ts";
 
 /** How the shards of a data set are read, from one of them on. */
 export interface DatasetPart {
@@ -25,6 +26,8 @@ export interface Dataset {
   readonly starts: Float64Array<SharedArrayBuffer>;
   /** For each shard, where its records lie; `undefined` where that is found by arithmetic. */
   readonly indexes: readonly (RecordIndex | undefined)[];
+  /** Where its samples are made up, not read: there is one shard then, without files, and the format is none. */
+  readonly fake?: FakeData;
 }
 
 /** Records that are found before the clock is read again: it costs as much as to find one. */
@@ -98,6 +101,16 @@ export function partOf({ parts }: Dataset, shard: number): DatasetPart {
   const part = parts.findLast(({ firstShard }) => firstShard <= shard);
   if (!part) throw new RangeError(`Cannot read shard ${shard}: the data set has no parts`);
   return part;
+}
+
+/** Describes a data set whose samples are made up. */
+export function describeFake(fake: FakeData): Dataset {
+  const starts = new Float64Array(new SharedArrayBuffer(2 * Float64Array.BYTES_PER_ELEMENT));
+  starts[1] = fake.samples;
+  // The name is what tells one from another after a resume.
+  const shards = [{ name: JSON.stringify(fake), paths: [] }];
+  const part = { firstShard: 0, format: "", limits: {}, decoding: {} };
+  return { parts: [part], shards, starts, indexes: [undefined], fake };
 }
 
 /** Counts the records of a data set. */

@@ -1,6 +1,7 @@
 // Public exports of kdata/loaders.
 
 export type { BadSample, EpochLedger, OnError, SkippedSample } from "./ledger.ts";
+export { fakeData, type FakeData, type FakeDataOptions, type FakeFeature } from "./fake-data.ts";
 export { loader, type Loader } from "./loader.ts";
 export { mix, type MixOptions, type MixSource } from "./mix.ts";
 export type { MixStop } from "./mixture.ts";

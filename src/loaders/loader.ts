@@ -7,11 +7,12 @@ import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
-import { describeDataset } from "./dataset.ts";
+import { describeDataset, describeFake } from "./dataset.ts";
 import { deliverBatch } from "./delivered-batch.ts";
 import { findWorkerEntry } from "./entry.ts";
 import { epochLength, transformNames, type EpochRecipe } from "./epoch.ts";
 import { fingerprint } from "./fingerprint.ts";
+import type { FakeData } from "./fake-data.ts";
 import { InThreadProducer } from "./in-thread.ts";
 import { allowedFailures, LedgerBook, type EpochLedger, type OnError } from "./ledger.ts";
 import { mixtureState, resumeMixture } from "./mixture.ts";
@@ -46,8 +47,8 @@ interface LoaderParts {
 /**
  * Opens a data set for training: finds its shards, counts its records, and makes a loader.
  *
- * The spec is a path or a pattern with braces and wildcards, or several of them. Records are counted here, by the headers or by
- * one scan over framed shards; nothing else is read before the first batch is asked for.
+ * The spec is a path or a pattern with braces and wildcards, or several of them, or {@link fakeData}. Records are counted here, by
+ * the headers or by one scan over framed shards; nothing else is read before the first batch is asked for.
  *
  * What cannot seek (`-` for standard input, a stream source, any async iterable of samples), and files with `stream: true`, are
  * read from front to back instead, with the weaker promises of a {@link StreamLoader}. Compressed files are inflated into memory, up to
@@ -69,17 +70,18 @@ export async function loader(
   spec: string | readonly string[],
   options: StreamOptions & { readonly stream: true },
 ): Promise<StreamLoader>;
-export async function loader(spec: string | readonly string[], options: LoaderOptions): Promise<Loader>;
+export async function loader(spec: string | readonly string[] | FakeData, options: LoaderOptions): Promise<Loader>;
 export async function loader(
-  spec: string | readonly string[] | StreamHandle,
+  spec: string | readonly string[] | FakeData | StreamHandle,
   options: LoaderOptions | StreamOptions,
 ): Promise<Loader | StreamLoader> {
-  if (isStreamInput(spec) || "stream" in options) return openStreamLoader(spec, options as StreamOptions);
+  if (!isFake(spec) && isStreamInput(spec)) return openStreamLoader(spec, options as StreamOptions);
+  if (!isFake(spec) && "stream" in options) return openStreamLoader(spec, options as StreamOptions);
   const resolved = resolveOptions(options as LoaderOptions);
   const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);
   await prepareTransforms(transforms);
-  const dataset = await describeDataset(spec, { ...resolved, signal });
+  const dataset = isFake(spec) ? describeFake(spec) : await describeDataset(spec, { ...resolved, signal });
   checkAborted(signal);
   return startLoader({ dataset, transforms, shuffle, seed }, resolved);
 }
@@ -101,6 +103,10 @@ export function startLoader(epochs: EpochRecipe, options: ResolvedOptions): Load
   });
   if (state) opened.load(state);
   return opened;
+}
+
+function isFake(spec: string | readonly string[] | FakeData | StreamHandle): spec is FakeData {
+  return typeof spec === "object" && "kind" in spec && spec.kind === "fakeData";
 }
 
 /**

@@ -5,6 +5,7 @@ import type { ColumnReader, ColumnRows, ColumnSpec, ShardReader } from "../reade
 import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
 import { partOf, shardOf, type Dataset } from "./dataset.ts";
+import { FakeReader } from "./fake-data.ts";
 
 // Enough for one reader to keep most data sets open whole.
 const MAX_OPEN_FILES = 64;
@@ -15,6 +16,7 @@ const ALL_OPEN_FILES = 768;
 export class RecordReader {
   readonly #dataset: Dataset;
   readonly #maxFiles: number;
+  readonly #fake: FakeReader | undefined;
   #files = 0;
   /** By shard number, the one used last at the end. */
   readonly #open = new Map<number, ShardReader>();
@@ -25,6 +27,7 @@ export class RecordReader {
   /** Opens no file yet. `readers` says how many of them the process has at a time: they share the files it may open. */
   constructor(dataset: Dataset, readers = 1) {
     this.#dataset = dataset;
+    this.#fake = dataset.fake && new FakeReader(dataset.fake);
     this.#maxFiles = Math.min(MAX_OPEN_FILES, Math.floor(ALL_OPEN_FILES / readers));
   }
 
@@ -34,6 +37,7 @@ export class RecordReader {
    * @throws {KdataError} with the position when the record is damaged, `input` when its file cannot be opened.
    */
   read(record: number): Sample {
+    if (this.#fake) return this.#fake.read(record);
     const shard = shardOf(this.#dataset, record);
     if (this.#last?.shard !== shard) this.#last = { shard, reader: this.#reader(shard) };
     return this.#last.reader.read(record - (this.#dataset.starts[shard] ?? 0));
@@ -41,7 +45,7 @@ export class RecordReader {
 
   /** Says whether the shard of a record reads these columns by itself, without a sample for each row. */
   hasColumns(record: number, columns: readonly ColumnSpec[]): boolean {
-    return this.#columnReader(shardOf(this.#dataset, record), columns) !== undefined;
+    return !this.#fake && this.#columnReader(shardOf(this.#dataset, record), columns) !== undefined;
   }
 
   /**

@@ -33,6 +33,12 @@ export { npy } from "./npy.ts";
 export { npz } from "./npz.ts";
 export { findDataset, openShard, openStream, type Dataset } from "./open.ts";
 export { parquet } from "./parquet.ts";
+export {
+  formatSafetensorsHeader,
+  parseSafetensorsHeader,
+  type SafetensorsHeader,
+  type StoredTensor,
+} from "./safetensors-header.ts";
 export { safetensors } from "./safetensors.ts";
 export { FileSource } from "./source-file.ts";
 export { MemorySource } from "./source-memory.ts";

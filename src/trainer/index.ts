@@ -25,6 +25,7 @@ export * as losses from "./losses.ts";
 export * as metrics from "./metrics.ts";
 export * as ops from "./ops.ts";
 export * as optimizers from "./optimizers.ts";
+export { enableLora, type Lora, type LoraOptions } from "./lora.ts";
 export type {
   Distribution,
   GraphDType,

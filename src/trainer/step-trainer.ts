@@ -377,7 +377,7 @@ function savedCount(metadata: Readonly<Record<string, string>>, name: string, pa
 
 /** Callbacks that only listen are as good here as with a `Trainer`. */
 function checkCallbacks(callbacks: readonly Callback[]): void {
-  if (callbacks.every(({ setTrainer, backup }) => setTrainer === undefined && backup === undefined)) return;
+  if (!callbacks.some((callback) => callback.setTrainer !== undefined || callback.backup !== undefined)) return;
   throw new KdataError("usage", "Cannot fit: a callback needs a Trainer, which a step of one's own has not", {
     hint: "set learning rates, save and stop in a callback of your own",
   });

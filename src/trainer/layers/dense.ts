@@ -54,6 +54,10 @@ class Dense extends Layer {
     this.#options = options;
   }
 
+  override get matrix(): string {
+    return "kernel";
+  }
+
   call(x: Sym): Sym {
     const { useBias = true, kernelInitializer = glorotUniform, biasInitializer = zeros } = this.#options;
     const size = x.shape.at(-1);

@@ -75,6 +75,10 @@ export class EinsumDense extends Layer {
     this.#result = result;
   }
 
+  override get matrix(): string {
+    return "kernel";
+  }
+
   call(x: Sym): Sym {
     return this.#project(x, this.#options.outputShape);
   }

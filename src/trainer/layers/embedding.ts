@@ -43,6 +43,10 @@ export class Embedding extends Layer {
     this.#initializer = options.embeddingsInitializer ?? randomUniform();
   }
 
+  override get matrix(): string {
+    return "embeddings";
+  }
+
   call(x: Sym): Sym {
     if (x.dtype !== "int32") throw x.graph.misfit("embedding", `it takes int32, not ${formatSpec(x)}`);
     return ops.gather(this.#table(), x);

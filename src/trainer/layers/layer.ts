@@ -68,6 +68,18 @@ export interface TracedModel {
   readonly layers: readonly TracedLayer[];
 }
 
+/** What a layer uses in place of one of its parameters. */
+export interface ParameterAdapter {
+  /**
+   * Computes it of the parameter. `own` makes a parameter beside it, under a name of the layer, which training changes even
+   * where the layer is frozen.
+   */
+  adapt(parameter: Sym, own: (name: string, shape: readonly number[], initializer: Initializer) => Sym): Sym;
+}
+
+/** By layer and the parameter's name. */
+const adapters = new WeakMap<AnyLayer, Map<string, ParameterAdapter>>();
+
 /** The trace that is under way. Tracing is synchronous, so there is one at most, and layers find it here. */
 let currentTrace: Trace | undefined;
 
@@ -119,6 +131,11 @@ export abstract class Layer<Input = Sym> {
     return listLayers(this);
   }
 
+  /** The name of the parameter that is a matrix to multiply with: what LoRA adapts. None by default. */
+  get matrix(): string | undefined {
+    return undefined;
+  }
+
   /** Whether a training step is being traced: false in evaluation, prediction and export. */
   protected get training(): boolean {
     return currentTrace?.training ?? false;
@@ -144,7 +161,13 @@ export abstract class Layer<Input = Sym> {
     if (currentTrace === undefined) {
       throw new TypeError(`Cannot make parameter '${name}' of ${typeOf(this)}: no model is being traced`);
     }
-    return currentTrace.parameter(this, name, shape, options);
+    const trace = currentTrace;
+    const parameter = trace.parameter(this, name, shape, options);
+    const adapter = adapters.get(this)?.get(name);
+    if (adapter === undefined) return parameter;
+    return adapter.adapt(parameter, (own, ownShape, initializer) =>
+      trace.parameter(this, own, ownShape, { initializer, evenIfFrozen: true }),
+    );
   }
 
   /**
@@ -164,6 +187,19 @@ export abstract class Layer<Input = Sym> {
   protected updateState(name: string, next: Sym): void {
     currentTrace?.update(this, name, next);
   }
+}
+
+/** Has a layer use something else in place of a parameter from the next trace on; nothing else again without `adapter`. */
+export function adaptParameter(layer: AnyLayer, name: string, adapter: ParameterAdapter | undefined): void {
+  const own = adapters.get(layer) ?? new Map<string, ParameterAdapter>();
+  adapters.set(layer, own);
+  if (adapter === undefined) own.delete(name);
+  else own.set(name, adapter);
+}
+
+/** Lists the layers of a model, itself first with an empty path, by the paths of their parameters. */
+export function listPaths(model: AnyLayer): (readonly [path: string, layer: AnyLayer])[] {
+  return Array.from(findPaths(model), ([layer, { path }]) => [path, layer] as const);
 }
 
 /** What is traced. */
@@ -316,9 +352,14 @@ class Trace {
     return this.#places.get(layer)?.isFrozen ?? !layer.trainable;
   }
 
-  parameter(owner: AnyLayer, name: string, shape: readonly number[], options: ParameterOptions): Sym {
-    const { initializer = glorotUniform } = options;
-    const trainable = (options.trainable ?? true) && !this.isFrozen(owner);
+  parameter(
+    owner: AnyLayer,
+    name: string,
+    shape: readonly number[],
+    options: ParameterOptions & { readonly evenIfFrozen?: boolean },
+  ): Sym {
+    const { initializer = glorotUniform, evenIfFrozen = false } = options;
+    const trainable = (options.trainable ?? true) && (evenIfFrozen || !this.isFrozen(owner));
     const path = this.#parameterPath(owner, name);
     const known = this.#parameters.get(path);
     if (known === undefined) {
