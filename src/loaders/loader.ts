@@ -76,7 +76,7 @@ export async function loader(
   options: LoaderOptions | StreamOptions,
 ): Promise<Loader | StreamLoader> {
   if (!isFake(spec) && isStreamInput(spec)) return openStreamLoader(spec, options as StreamOptions);
-  if (!isFake(spec) && "stream" in options) return openStreamLoader(spec, options as StreamOptions);
+  if (!isFake(spec) && "stream" in options) return openStreamLoader(spec, options);
   const resolved = resolveOptions(options as LoaderOptions);
   const { transforms, shuffle, seed, signal } = resolved;
   checkAborted(signal);

@@ -63,6 +63,8 @@ export class FitRun {
   readonly #history: History;
   #running: Promise<unknown> = Promise.resolve();
   #feed: BatchFeed | undefined;
+  /** The source has been brought to where the checkpoint left it. */
+  #isPlaced = false;
   /** The number of the step that is made ready next. */
   #preparedStep = 0;
 
@@ -184,10 +186,12 @@ export class FitRun {
     const { data, resumed, counters, stepsPerEpoch } = this.#parts;
     this.#preparedStep = counters.step;
     let skipped = 0;
-    if (resumed?.state.epoch === place.epoch) {
+    if (resumed && !this.#isPlaced) {
+      // Also where the epoch of the checkpoint was over: then the source's place is the start of the next one.
       if (data.load && resumed.state.data !== undefined) data.load(resumed.state.data);
-      else skipped = place.batches;
+      else if (resumed.state.epoch === place.epoch) skipped = place.batches;
     }
+    this.#isPlaced = true;
     const source = skipped > 0 ? skipBatches(data, skipped) : data;
     return new BatchFeed(source, (batch, idle) => this.#parts.prepare(batch, idle, this.#preparedStep++), {
       repeats: stepsPerEpoch !== undefined,

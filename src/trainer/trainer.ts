@@ -253,7 +253,8 @@ export class Trainer {
     const held = (await this.#programs.session?.read([name]))?.get(name);
     return held
       ? Number(held.data[0])
-      : (this.#counters.learningRate ?? this.#recipe.optimizer.scalars["learningRate"]?.initial ?? NaN);
+      : // As the session will hold it: what is computed from it must not depend on whether that is open yet.
+        Math.fround(this.#counters.learningRate ?? this.#recipe.optimizer.scalars["learningRate"]?.initial ?? NaN);
   }
 
   /**

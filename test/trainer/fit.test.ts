@@ -339,6 +339,22 @@ describe("checkpoints", () => {
     expect(await interrupted(stops, every)).toEqual(wanted);
   });
 
+  test("a run stopped behind the last batch of an epoch goes on with the order of the next one", async () => {
+    const options = { epochs: 2, batchSize: 8, checkpoint: folder, resume: true, every: { steps: 5 } } as const;
+    await using whole = makeTrainer();
+    await whole.fit(arrays, { epochs: 2, batchSize: 8 });
+    await using first = makeTrainer();
+    const crash: Callback = {
+      onEpochEnd() {
+        throw new Error("crash");
+      },
+    };
+    await expect(first.fit(arrays, { ...options, callbacks: [crash] })).rejects.toThrow("crash");
+    await using second = makeTrainer();
+    await second.fit(arrays, options);
+    expect(await second.weights()).toEqual(await whole.weights());
+  });
+
   test("a shuffled run over arrays goes on with the very next samples", async () => {
     const keys: string[] = [];
     const log: Callback = { onTrainBatchEnd: (logs) => void keys.push(...logs.keys) };
