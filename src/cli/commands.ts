@@ -43,7 +43,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "cat",
-    summary: "write batches or samples to standard output, for other programs",
+    summary: "write batches or samples to standard output",
     load: async () => (await import("./cat.ts")).catCommand,
   },
   {

@@ -23,7 +23,7 @@ interface CommonFlags {
 
 const EXIT_CODES_HELP = `
 Exit codes: 0 ok, 1 failure, 2 usage, 3 input missing or unreadable, 4 bad data found,
-5 output exists, 6 a package or device is missing, 130 interrupted.
+5 output exists, 6 a package or device is missing, 130 interrupted, 143 terminated.
 Data goes to standard output, everything else to standard error.`;
 
 surviveFailedWrites(process.stdout);

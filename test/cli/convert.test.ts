@@ -100,6 +100,7 @@ test("--json prints the report, and --progress json tells programs how far it is
     skipped: 0,
     resumed: 0,
     passedOver: 0,
+    tolerated: 0,
   });
   const events = stderr
     .trimEnd()

@@ -11,6 +11,7 @@ import { WorkerPool } from "../../src/loaders/pool.ts";
 import { fixedDepth } from "../../src/loaders/prefetch-depth.ts";
 import { normalize } from "../../src/transforms/index.ts";
 import { openFiles } from "./epochs.ts";
+import { writeShards } from "./npy-shards.ts";
 
 const BATCH = 4;
 const STEPS = 8;
@@ -27,10 +28,7 @@ afterEach(async () => {
 });
 
 async function start(entry: URL, workers = 2, prefetch = 4, timeoutMs = 300_000): Promise<WorkerPool> {
-  // A format without columns: a batch of columns is read as a whole, and no record of it is known to be the one.
-  const shard = join(folder, "a.jsonl");
-  writeFileSync(shard, Array.from({ length: BATCH * STEPS }, (_, x) => `${JSON.stringify({ x })}\n`).join(""));
-  const dataset = await describeDataset(shard, {});
+  const dataset = await describeDataset(writeShards(folder, [BATCH * STEPS]), {});
   return new WorkerPool({
     entry,
     // A scalar is normalized sample by sample only: of a batch of columns nobody knows which record was begun last.
