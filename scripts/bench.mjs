@@ -5,10 +5,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { benchEnvironment } from "../bench/harness.mjs";
 import { writeBenchmarksPage } from "./bench-page.mjs";
 import { figure, withGoals, withoutNulls } from "./bench-rows.mjs";
+import { readFlags } from "./flags.mjs";
 import { machine } from "./machine.mjs";
 import { peerPython } from "./python.mjs";
 
@@ -27,9 +27,8 @@ if (process.env[ENVIRONMENT_SET] === undefined) {
   process.exit(spawnSync(process.execPath, arguments_, { stdio: "inherit", env }).status ?? 1);
 }
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readFlags({
   allowPositionals: true,
-  allowNegative: true,
   options: {
     quick: { type: "boolean", default: false },
     smoke: { type: "boolean", default: false },

@@ -6,13 +6,13 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileS
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
 import { indexShards } from "kdata";
 import { formatByName } from "kdata/readers";
 import { damagedForms } from "../bench/faults/damage.mjs";
 import { outcomeOf, outcomes } from "../bench/faults/outcome.mjs";
 import { Reader } from "../bench/faults/reader.mjs";
 import { importModule } from "../dist/cli/module.js";
+import { readFlags } from "./flags.mjs";
 import { machine } from "./machine.mjs";
 import { faultsPage } from "./faults-page.mjs";
 import { peerPython } from "./python.mjs";
@@ -42,8 +42,7 @@ const files = [
   { path: "jsonl/ascii.jsonl", readers: [...ofKdata, withIndex, ...python("Python's json")] },
 ];
 
-const { values } = parseArgs({
-  allowNegative: true,
+const { values } = readFlags({
   options: {
     short: { type: "boolean", default: false },
     python: { type: "string" },

@@ -147,7 +147,7 @@ export const benchCommand: CommandDefinition<BenchFlags> = {
     if (isStream(spec)) throw new KdataError("usage", "Cannot bench standard input: a loader reads it only once");
     const options = await readFlags(flags);
     const report = await interruptible((signal) => {
-      progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } }); // ^C is heard from here on
+      progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
       return bench(spec, {
         ...options,
         signal,

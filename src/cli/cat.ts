@@ -143,20 +143,20 @@ export const catCommand: CommandDefinition<CatFlags> = {
     const isText = writableFormats.find(({ name }) => name === flags.to)?.isText === true;
     const write = isText ? output.text() : output.binary();
     const options = await readFlags(flags);
-    progress.begin({
-      terminal: `cat     ${args.join(" ")} -> ${flags.to} on standard output`,
-      plain: `${formatQuantity(args.length, "input")} -> ${flags.to} on standard output`,
-      data: { inputs: args, to: flags.to },
-    });
-    const report = await interruptible((signal) =>
-      cat(spec, write, {
+    const report = await interruptible((signal) => {
+      progress.begin({
+        terminal: `cat     ${args.join(" ")} -> ${flags.to} on standard output`,
+        plain: `${formatQuantity(args.length, "input")} -> ${flags.to} on standard output`,
+        data: { inputs: args, to: flags.to },
+      });
+      return cat(spec, write, {
         ...options,
         signal,
         onProgress({ samples, total }) {
           progress.update({ label: flags.to, position: samples, total });
         },
-      }),
-    );
+      });
+    });
     progress.end(doneNotice(report));
     return undefined;
   },

@@ -96,7 +96,7 @@ function doctorLines({ node, crc32c: checksum, image, backends }: DoctorReport):
   const working = backends.flatMap((backend) => (backend.ok ? [`${backendTitle(backend)} ok`] : []));
   const lines = [
     `node      ${node.version}${warning}`,
-    `crc32c    JavaScript (${(checksum.bytesPerSecond / 1e9).toFixed(1)} GB/s)`,
+    `crc32c    WebAssembly (${(checksum.bytesPerSecond / 1e9).toFixed(1)} GB/s)`,
     `image     ${image.map(({ name, version }) => `${withoutScope(name)} ${version ?? "not installed"}`).join(", ")}`,
     `backends  ${working.length > 0 ? working.join(" · ") : "none"}`,
   ];

@@ -20,7 +20,7 @@ export class InterruptedError extends KdataError {
 }
 
 /**
- * Runs work that can be stopped by the user.
+ * Runs work that can be stopped by the user. Progress begins inside `work`: whoever sees it may press ^C at once.
  *
  * @throws {KdataError} `aborted` when it was stopped, whatever the work itself threw then; else what the work throws.
  */

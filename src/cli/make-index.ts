@@ -107,9 +107,9 @@ export const indexCommand: CommandDefinition<
   },
   async run({ args, flags: { from, as, output: path, ifExists, ...flags }, output, progress }) {
     if (args.includes("-")) throw new KdataError("usage", "Cannot index standard input: save it to a file first");
-    progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
-    const report = await interruptible((signal) =>
-      indexShards(args, {
+    const report = await interruptible((signal) => {
+      progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
+      return indexShards(args, {
         ...(from !== undefined && { from }),
         ...(as !== undefined && { as }),
         ...(path !== undefined && { output: path }),
@@ -119,8 +119,8 @@ export const indexCommand: CommandDefinition<
         onProgress({ shard, samples }) {
           progress.update({ label: basename(shard), position: samples, total: undefined });
         },
-      }),
-    );
+      });
+    });
     const { files, samples, seconds, outputs } = report;
     progress.end({ plain: `done ${formatQuantity(outputs.length, "index", "indexes")}`, data: report });
     const what = `${formatQuantity(files, "file")}, ${formatQuantity(samples, "sample")}`;

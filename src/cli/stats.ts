@@ -71,17 +71,17 @@ export const statsCommand: CommandDefinition<DecodeFlags & { from?: string }> = 
     addDecodeFlags(command);
   },
   async run({ args, flags, output, progress }) {
-    progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
-    const report = await interruptible((signal) =>
-      stats(inputSpec(args, signal), {
+    const report = await interruptible((signal) => {
+      progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
+      return stats(inputSpec(args, signal), {
         ...(flags.from !== undefined && { from: flags.from }),
         ...decodeOptionsOf(flags),
         signal,
         onProgress({ shard, samples }) {
           progress.update({ label: basename(shard), position: samples, total: undefined });
         },
-      }),
-    );
+      });
+    });
     const { samples, files } = report;
     progress.end({ plain: `done ${formatQuantity(samples, "sample")}`, data: { samples, files } });
     await output.report(report, reportLines(report));

@@ -112,9 +112,9 @@ export const validateCommand: CommandDefinition<DecodeFlags & { from?: string }>
     if (args.includes("-")) {
       throw new KdataError("usage", "Cannot validate standard input: save it to a file first");
     }
-    progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
-    const report = await interruptible((signal) =>
-      validate(args, {
+    const report = await interruptible((signal) => {
+      progress.begin({ plain: formatQuantity(args.length, "input"), data: { inputs: args } });
+      return validate(args, {
         ...(flags.from !== undefined && { from: flags.from }),
         ...decodeOptionsOf(flags),
         signal,
@@ -122,8 +122,8 @@ export const validateCommand: CommandDefinition<DecodeFlags & { from?: string }>
           const label = bad > 0 ? `${basename(shard)} (${formatCount(bad)} bad)` : basename(shard);
           progress.update({ label, position: records, total: undefined });
         },
-      }),
-    );
+      });
+    });
     const { records, bad, files, bytes } = report;
     progress.end({
       plain: `done ${formatQuantity(records, "record")} ${formatCount(bad)} bad`,

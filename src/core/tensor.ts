@@ -110,6 +110,16 @@ export function bytesOf(data: ArrayBufferView): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/**
+ * Copies elements into others of the same dtype, from element `start` of the target on.
+ *
+ * @throws {RangeError} when they do not fit.
+ */
+export function copyElements(target: TensorData, source: TensorData, start = 0): void {
+  // Both have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
+  (target as Uint8Array).set(source as Uint8Array, start);
+}
+
 /** Copies a tensor into fresh memory. */
 export function copyTensor<D extends DType>(source: Tensor<D>): Tensor<D> {
   return { dtype: source.dtype, shape: source.shape, data: source.data.slice() as TensorData<D> };

@@ -7,6 +7,7 @@ import { emptyFeatures, type Sample } from "../core/sample.ts";
 import { startStack, viewColumns } from "../loaders/collate.ts";
 import { openBatch } from "../loaders/delivered-batch.ts";
 import { createSlot } from "../loaders/slots.ts";
+import { startOnce } from "../loaders/start-once.ts";
 import type { BatchSource } from "./batch-source.ts";
 import { readValue, type ForeignValue } from "./values.ts";
 
@@ -55,7 +56,7 @@ export function toBatches(source: Iterables<ForeignRecord>, options: ToBatchesOp
   let epoch = 0;
   return {
     [Symbol.asyncIterator]() {
-      const records = startOnce(typeof source === "function" ? source() : source, started);
+      const records = startOnce(typeof source === "function" ? source() : source, started, readOnce);
       return batchSize === undefined
         ? readyBatches(records, options, epoch++)
         : stackedBatches(records, { ...options, batchSize }, epoch++);
@@ -63,26 +64,10 @@ export function toBatches(source: Iterables<ForeignRecord>, options: ToBatchesOp
   };
 }
 
-/** Iterates, unless the iterator is one that was handed out before: a second epoch would be empty in silence. */
-async function* startOnce<T>(source: AsyncIterable<T> | Iterable<T>, started: WeakSet<object>): AsyncGenerator<T> {
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-  if (started.has(iterator)) {
-    throw new KdataError("input", `${ACTION}: the iterable can be read only once`, {
-      hint: "Give a function that makes it anew for each epoch.",
-    });
-  }
-  started.add(iterator);
-  let isDone = false;
-  try {
-    for (;;) {
-      const next = await iterator.next();
-      isDone = next.done === true;
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    if (!isDone) await iterator.return?.();
-  }
+function readOnce(): KdataError {
+  return new KdataError("input", `${ACTION}: the iterable can be read only once`, {
+    hint: "Give a function that makes it anew for each epoch.",
+  });
 }
 
 async function* stackedBatches(

@@ -5,6 +5,7 @@ import { KdataError } from "../core/errors.ts";
 import { featureKind, isBytesList, isTensor, type Feature, type Sample } from "../core/sample.ts";
 import {
   bytesPerElement,
+  copyElements,
   elementCount,
   viewElements,
   type DType,
@@ -168,9 +169,9 @@ function isRowShape(shape: readonly number[], batchShape: readonly number[]): bo
 }
 
 function copyRow(target: TensorData, source: TensorData, row: number, rowLength: number): void {
-  // Both have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
+  // Of the one dtype that both have, any stands for all; for a single element this is faster than a call of set().
   if (rowLength === 1) (target as Uint8Array)[row] = (source as Uint8Array)[0] as number;
-  else (target as Uint8Array).set(source as Uint8Array, row * rowLength);
+  else copyElements(target, source, row * rowLength);
 }
 
 function copyValue(feature: Exclude<Feature, Tensor>): Exclude<Feature, Tensor> {

@@ -3,7 +3,7 @@
 
 import { KdataError } from "../core/errors.ts";
 import { emptyFeatures, isTensor, type Sample } from "../core/sample.ts";
-import { elementCount, zeros, type Tensor, type TensorData } from "../core/tensor.ts";
+import { copyElements, elementCount, zeros, type Tensor, type TensorData } from "../core/tensor.ts";
 import { columnsOf } from "../readers/columns.ts";
 import type { ColumnSpec } from "../readers/format.ts";
 import type { SampleTransformDescription } from "../transforms/registry.ts";
@@ -116,8 +116,7 @@ function collate<M extends ArrayBufferLike>(
   for (const column of columns) {
     const { data } = startFilling(column, memory);
     const stack = stacks.find(([name]) => name === column.name);
-    // Both have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
-    if (stack) (data as Uint8Array).set(stack[1].data as Uint8Array);
+    if (stack && data) copyElements(data, stack[1].data);
   }
   return { memory, columns, keys };
 }

@@ -4,6 +4,7 @@ import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkName, checkWhole } from "../core/options.ts";
 import { featureKind, isTensor, type Feature, type Sample } from "../core/sample.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
+import { decodeOptionNames, decodeOptions } from "../readers/tolerance.ts";
 import { prepareTransforms } from "../transforms/prepare.ts";
 import { buildTransform, type SampleTransformDescription } from "../transforms/registry.ts";
 import { checkAborted } from "./aborted.ts";
@@ -43,13 +44,7 @@ const sourceOptions: Readonly<Record<keyof MixSource, true>> = {
   transforms: true,
   format: true,
   limits: true,
-  features: true,
-  message: true,
-  strayMembers: true,
-  repeatedKeys: true,
-  missingEnd: true,
-  trailingBytes: true,
-  badHeader: true,
+  ...decodeOptions,
 };
 
 /**
@@ -121,17 +116,7 @@ function checkSources(sources: readonly MixSource[]): void {
 
 /** Each source has its own: one for all would mean nothing to some of them. */
 function refuseDecoding(options: object): void {
-  for (const name of [
-    "format",
-    "limits",
-    "features",
-    "message",
-    "strayMembers",
-    "repeatedKeys",
-    "missingEnd",
-    "trailingBytes",
-    "badHeader",
-  ]) {
+  for (const name of ["format", "limits", ...decodeOptionNames]) {
     if (!Object.hasOwn(options, name)) continue;
     throw new KdataError("usage", `${ACTION}: the option '${name}' is of a source`, {
       hint: `Give it beside 'source'.`,

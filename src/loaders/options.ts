@@ -4,6 +4,7 @@ import { KdataError } from "../core/errors.ts";
 import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
 import { resolveLimits } from "../readers/limits.ts";
+import { decodeOptions } from "../readers/tolerance.ts";
 import { checkChain } from "../transforms/chain.ts";
 import type { TransformDescription } from "../transforms/registry.ts";
 import { allowedFailures, type OnError } from "./ledger.ts";
@@ -117,13 +118,7 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
   worldSize: true,
   format: true,
   limits: true,
-  features: true,
-  message: true,
-  strayMembers: true,
-  repeatedKeys: true,
-  missingEnd: true,
-  trailingBytes: true,
-  badHeader: true,
+  ...decodeOptions,
   signal: true,
   state: true,
 };
@@ -139,28 +134,40 @@ const optionNames: Readonly<Record<keyof LoaderOptions, true>> = {
 export function resolveOptions(options: LoaderOptions): ResolvedOptions {
   checkOptionNames(ACTION, options, Object.keys(optionNames));
   const resolved: ResolvedOptions = { ...defaults, ...options, ...findPlace(options) };
-  const { batchSize, seed, workers, prefetch, remainder, rank, worldSize, transforms, limits } = resolved;
+  const { workers, prefetch } = resolved;
   checkShuffle(ACTION, resolved.shuffle);
-  checkName(ACTION, "remainder", remainder, remainders);
-  checkWhole(ACTION, "batchSize", batchSize, 1);
-  checkWhole(ACTION, "seed", seed, 0);
-  checkWhole(ACTION, "worldSize", worldSize, 1);
-  checkWhole(ACTION, "rank", rank, 0, worldSize - 1);
+  checkSharedOptions(ACTION, resolved);
   if (workers !== "auto") checkWhole(ACTION, "workers", workers, 0);
   if (prefetch !== undefined && prefetch !== "auto") checkWhole(ACTION, "prefetch", prefetch, 1);
   checkWhole(ACTION, "maxPrefetchBytes", resolved.maxPrefetchBytes, 1);
   checkWhole(ACTION, "workerTimeoutMs", resolved.workerTimeoutMs, 1, MAX_TIMER_MS);
-  checkSkipping(ACTION, resolved);
-  resolveLimits(limits);
-  checkChain(transforms);
   return resolved;
 }
 
+/** The options that loaders of files and of streams have both, resolved. */
+type SharedOptions = Pick<LoaderOptions, "batchSize" | "limits"> &
+  Required<Pick<LoaderOptions, "seed" | "remainder" | "rank" | "worldSize" | "transforms" | "onError" | "maxFailures">>;
+
+/**
+ * Checks the options that every loader has.
+ *
+ * @throws {KdataError} `usage` for a limit, a remainder or a transform that is not known, and for `maxFailures` without `onError`.
+ * @throws {RangeError} when a number is out of its range.
+ */
+export function checkSharedOptions(action: string, options: SharedOptions): void {
+  const { batchSize, seed, remainder, rank, worldSize, transforms, limits } = options;
+  checkName(action, "remainder", remainder, remainders);
+  checkWhole(action, "batchSize", batchSize, 1);
+  checkWhole(action, "seed", seed, 0);
+  checkWhole(action, "worldSize", worldSize, 1);
+  checkWhole(action, "rank", rank, 0, worldSize - 1);
+  checkSkipping(action, options);
+  resolveLimits(limits);
+  checkChain(transforms);
+}
+
 /** Holds `onError` to its forms, and `maxFailures` to a case in which it means something. */
-export function checkSkipping(
-  action: string,
-  { onError, maxFailures }: { readonly onError: OnError; readonly maxFailures: number | string },
-): void {
+function checkSkipping(action: string, { onError, maxFailures }: SharedOptions): void {
   if (typeof onError !== "function") checkName(action, "onError", onError, ["throw", "skip"]);
   allowedFailures(maxFailures, 0);
   if (onError !== "throw" || maxFailures === Infinity) return;

@@ -1,15 +1,14 @@
 // What a loader of a stream is asked for, held to what can be done.
 
-import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
+import { checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DecodeOptions, Limits } from "../readers/format.ts";
-import { resolveLimits } from "../readers/limits.ts";
-import { checkChain } from "../transforms/chain.ts";
+import { decodeOptions } from "../readers/tolerance.ts";
 import type { TransformDescription } from "../transforms/registry.ts";
 import type { OnError } from "./ledger.ts";
-import { checkSkipping } from "./options.ts";
+import { checkSharedOptions } from "./options.ts";
 import { findPlace } from "./rank.ts";
 import type { StreamState } from "./stream-state.ts";
-import { remainders, type Remainder } from "./topology.ts";
+import type { Remainder } from "./topology.ts";
 
 /** How a stream is loaded. What has the name of an option of `LoaderOptions` means the same. */
 export interface StreamOptions extends DecodeOptions {
@@ -68,13 +67,7 @@ const optionNames: Readonly<Record<keyof StreamOptions, true>> = {
   worldSize: true,
   format: true,
   limits: true,
-  features: true,
-  message: true,
-  strayMembers: true,
-  repeatedKeys: true,
-  missingEnd: true,
-  trailingBytes: true,
-  badHeader: true,
+  ...decodeOptions,
   signal: true,
   state: true,
 };
@@ -90,19 +83,12 @@ const optionNames: Readonly<Record<keyof StreamOptions, true>> = {
 export function resolveStreamOptions(options: StreamOptions): ResolvedStreamOptions {
   checkOptionNames(ACTION, options, Object.keys(optionNames));
   const resolved: ResolvedStreamOptions = { ...defaults, ...options, ...findPlace(options) };
-  const { batchSize, bufferSize, shuffle, seed, remainder, rank, worldSize, transforms, limits } = resolved;
+  const { bufferSize, shuffle, maxFailures } = resolved;
   if (typeof shuffle !== "boolean") {
     throw new TypeError(`${ACTION}: shuffle must be true or false, not ${JSON.stringify(shuffle)}`);
   }
-  checkName(ACTION, "remainder", remainder, remainders);
-  checkWhole(ACTION, "batchSize", batchSize, 1);
   checkWhole(ACTION, "bufferSize", bufferSize, 1);
-  checkWhole(ACTION, "seed", seed, 0);
-  checkWhole(ACTION, "worldSize", worldSize, 1);
-  checkWhole(ACTION, "rank", rank, 0, worldSize - 1);
-  if (resolved.maxFailures !== Infinity) checkWhole(ACTION, "maxFailures", resolved.maxFailures, 0);
-  checkSkipping(ACTION, resolved);
-  resolveLimits(limits);
-  checkChain(transforms);
+  if (maxFailures !== Infinity) checkWhole(ACTION, "maxFailures", maxFailures, 0);
+  checkSharedOptions(ACTION, resolved);
   return resolved;
 }

@@ -10,6 +10,7 @@ import { fileStream } from "../readers/source-file-stream.ts";
 import { streamSource } from "../readers/source-stream.ts";
 import { hashNames } from "./fingerprint.ts";
 import { epochOrder } from "./order.ts";
+import { startOnce } from "./start-once.ts";
 import type { ResolvedStreamOptions } from "./stream-options.ts";
 
 /** A stream of bytes, or samples that are decoded. */
@@ -116,19 +117,8 @@ async function* samplesIn(
 }
 
 async function* samplesOf(iterable: AsyncIterable<Sample>): AsyncGenerator<Sample> {
-  const iterator = iterable[Symbol.asyncIterator]();
-  if (started.has(iterator)) throw readOnce("the iterable");
-  started.add(iterator);
-  let isDone = false;
-  try {
-    for (;;) {
-      const next = await iterator.next();
-      isDone = next.done === true;
-      if (next.done === true) return;
-      yield copySample(checkSample(next.value));
-    }
-  } finally {
-    if (!isDone) await iterator.return?.();
+  for await (const sample of startOnce(iterable, started, () => readOnce("the iterable"))) {
+    yield copySample(checkSample(sample));
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { KdataError } from "../core/errors.ts";
 import { isTensor, type Sample } from "../core/sample.ts";
-import { elementCount, type Tensor, type TensorData } from "../core/tensor.ts";
+import { copyElements, elementCount, type Tensor, type TensorData } from "../core/tensor.ts";
 import type { ColumnSpec } from "./format.ts";
 
 /** Copies a sample with exactly these columns into a row; says whether it has them. */
@@ -16,8 +16,7 @@ export function copySampleRow(
   for (const [i, column] of columns.entries()) {
     const feature = features[column.name];
     if (feature === undefined || !isTensor(feature) || !isColumn(feature, column)) return false;
-    // Both have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
-    (targets[i] as Uint8Array).set(feature.data as Uint8Array, row * elementCount(column.shape));
+    copyElements(targets[i] as TensorData, feature.data, row * elementCount(column.shape));
   }
   return true;
 }

@@ -3,7 +3,7 @@
 
 import { KdataError, type Position } from "../core/errors.ts";
 import { isBytesList, isTensor, type Feature, type Features } from "../core/sample.ts";
-import { tensor, zeros, type Tensor } from "../core/tensor.ts";
+import { copyElements, tensor, zeros, type Tensor } from "../core/tensor.ts";
 import { enter, ExampleDecoder, type DecodedExample } from "./example.ts";
 import type { WantedFeatures } from "./feature-spec.ts";
 import { readLength, readTag, skipField, wireTypes, type Cursor } from "./protobuf.ts";
@@ -182,8 +182,7 @@ function joinTensors(steps: readonly Tensor[]): Tensor {
   const joined = zeros(dtype, [steps.reduce((sum, { data }) => sum + data.length, 0)]);
   let filled = 0;
   for (const { data } of steps) {
-    // All have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
-    (joined.data as Uint8Array).set(data as Uint8Array, filled);
+    copyElements(joined.data, data, filled);
     filled += data.length;
   }
   return joined;

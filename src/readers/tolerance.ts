@@ -19,8 +19,19 @@ export type ToleranceName = keyof typeof toleranceChoices;
 /** Every one of them. */
 export const toleranceNames = Object.keys(toleranceChoices) as readonly ToleranceName[];
 
-/** Every name of an option of {@link DecodeOptions}. */
-export const decodeOptionNames: readonly (keyof DecodeOptions)[] = ["features", "message", ...toleranceNames];
+/** Every option of {@link DecodeOptions}, to be spread into the table of the options that have them too. */
+export const decodeOptions: Readonly<Record<keyof DecodeOptions, true>> = {
+  features: true,
+  message: true,
+  strayMembers: true,
+  repeatedKeys: true,
+  missingEnd: true,
+  trailingBytes: true,
+  badHeader: true,
+};
+
+/** Their names. */
+export const decodeOptionNames = Object.keys(decodeOptions) as readonly (keyof DecodeOptions)[];
 
 /**
  * Picks the options of {@link DecodeOptions} that are given out of others. What they are can cross into a thread.

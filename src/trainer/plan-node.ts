@@ -1,5 +1,6 @@
 // The nodes of a plan by their ids.
 
+import { elementCount } from "../core/tensor.ts";
 import type { Plan, PlanNode } from "./plan.ts";
 
 /**
@@ -11,4 +12,10 @@ export function nodeOf(plan: Plan, id: number | undefined): PlanNode {
   const node = id === undefined ? undefined : plan.nodes[id];
   if (node === undefined) throw new RangeError(`Cannot read plan ${plan.name}: no node ${id ?? "of that name"}`);
   return node;
+}
+
+/** Says whether a node adds up nothing at all: its elements are zeros then, and there are some. */
+export function addsNothing({ op, shape }: PlanNode, sources: readonly PlanNode[]): boolean {
+  if (op.kind !== "sum" && op.kind !== "matmul" && op.kind !== "scatterAdd") return false;
+  return elementCount(shape) > 0 && sources.some((source) => elementCount(source.shape) === 0);
 }

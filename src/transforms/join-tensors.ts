@@ -2,7 +2,7 @@
 
 import { KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
-import { elementCount, zeros, type Tensor } from "../core/tensor.ts";
+import { copyElements, elementCount, zeros, type Tensor } from "../core/tensor.ts";
 import { emptyFeatures } from "../core/sample.ts";
 import type { Feature } from "../core/sample.ts";
 import { requireTensor } from "./feature.ts";
@@ -51,8 +51,7 @@ function join(tensors: readonly Tensor[], shapes: readonly (readonly number[])[]
   for (let row = 0; row < outer; row++) {
     for (const { data } of tensors) {
       const run = data.length / outer;
-      // All have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
-      (joined.data as Uint8Array).set((data as Uint8Array).subarray(row * run, (row + 1) * run), at);
+      copyElements(joined.data, data.subarray(row * run, (row + 1) * run), at);
       at += run;
     }
   }

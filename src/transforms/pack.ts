@@ -4,7 +4,7 @@
 import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { emptyFeatures, type Sample } from "../core/sample.ts";
-import { elementCount, zeros, type Tensor } from "../core/tensor.ts";
+import { copyElements, elementCount, zeros, type Tensor } from "../core/tensor.ts";
 import type { SamplesTransform } from "./batch-transform.ts";
 import { packBestFit } from "./best-fit.ts";
 import { requireTensor } from "./feature.ts";
@@ -123,8 +123,7 @@ function joinSequences(tensors: readonly Tensor[], samples: readonly Sample[], n
   const joined = zeros(dtype, [size, ...inner]);
   let at = 0;
   for (const { data, shape: own } of tensors) {
-    // All have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
-    (joined.data as Uint8Array).set(data as Uint8Array, at);
+    copyElements(joined.data, data, at);
     at += elementCount(own);
   }
   return joined;

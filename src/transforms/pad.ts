@@ -3,7 +3,7 @@
 import { KdataError } from "../core/errors.ts";
 import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import type { Sample } from "../core/sample.ts";
-import { elementCount, zeros, type DType, type Tensor, type TensorData } from "../core/tensor.ts";
+import { copyElements, elementCount, zeros, type DType, type Tensor, type TensorData } from "../core/tensor.ts";
 import { replaceFeature, requireTensor } from "./feature.ts";
 import { elementOf, fill } from "./fill-value.ts";
 import { reusedElements } from "./scratch.ts";
@@ -126,8 +126,7 @@ export function padTensor(
   if (size < length) fill(target, fillElement(dtype, value, feature, sample));
   for (let row = 0; row < outer; row++) {
     const start = row * size * inner + from;
-    // Both have one dtype, but the compiler cannot pair the members of two unions: any one of them stands for all.
-    (target as Uint8Array).set((data as Uint8Array).subarray(start, start + kept), row * length * inner + to);
+    copyElements(target, data.subarray(start, start + kept), row * length * inner + to);
   }
   return { dtype, shape: shape.with(axis, length), data: target };
 }

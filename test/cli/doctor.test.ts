@@ -25,7 +25,7 @@ test("doctor says what there is: Node, checksums, every backend with its device"
   const lines = masked(stdout).trimEnd().split("\n");
   const endOfLife = process.versions.node.startsWith("20.") ? "  warn: end of life; 22 or 24 recommended" : "";
   expect(lines[0]).toBe(`node      ${process.versions.node}${endOfLife}`);
-  expect(lines[1]).toBe("crc32c    JavaScript (N MiB/s)");
+  expect(lines[1]).toBe("crc32c    WebAssembly (N MiB/s)");
   expect(lines[2]).toMatch(/^image {5}jpeg-turbo 2\.3\.0, sharp 0\.35\.5$/);
   expect(lines[3]).toMatch(/^backends {2}onnx 1\.30\.0 cpu.* ok · tfjs .* ok · reference .* ok$/);
 });

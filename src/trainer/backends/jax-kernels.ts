@@ -5,6 +5,8 @@ import type * as Jax from "@jax-js/jax";
 import { elementCount } from "../../core/tensor.ts";
 import type { HostTensor } from "../backend.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
+import { ERF_DENOMINATOR, ERF_LIMIT, ERF_NUMERATOR } from "../erf-approximation.ts";
+import { addsNothing } from "../plan-node.ts";
 import type { OpOf } from "../primitives.ts";
 import { computeWindowOp } from "./jax-windows.ts";
 
@@ -16,17 +18,6 @@ export type Kernel = (operands: readonly JaxArray[]) => JaxArray;
 
 /** jax-js adds up one element after the other in float32. Beyond so many terms a sum is made of shorter ones. */
 const LONG_SUM = 64;
-
-/** Beyond this erf is 1 in float32. */
-const ERF_LIMIT = 4;
-// A rational approximation of erf within a few units of the last place: the one that Eigen uses.
-const ERF_NUMERATOR = [
-  -2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5, -7.34990630326855e-4,
-  -2.95459980854025e-3, -1.60960333262415e-2,
-];
-const ERF_DENOMINATOR = [
-  -1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3, -1.42647390514189e-2,
-];
 
 /** Copies a tensor into the engine. */
 export function uploadTensor({ numpy }: typeof Jax, { dtype, shape, data }: HostTensor): JaxArray {
@@ -43,6 +34,7 @@ export function uploadTensor({ numpy }: typeof Jax, { dtype, shape, data }: Host
 export function kernelFor(jax: typeof Jax, node: PlanNode, sources: readonly PlanNode[]): Kernel {
   const { op, shape } = node;
   const { numpy, lax } = jax;
+  // The engine has no arrays without elements.
   if (elementCount(shape) === 0 || addsNothing(node, sources)) return () => fill(jax, shape, node.dtype, 0);
   switch (op.kind) {
     case "input":
@@ -123,12 +115,6 @@ export function kernelFor(jax: typeof Jax, node: PlanNode, sources: readonly Pla
     case "avgPool2dGradient":
       return (operands) => computeWindowOp(jax, op, shape, operands);
   }
-}
-
-/** The engine has no arrays without elements: a node that adds them up gives zeros. */
-function addsNothing({ op, shape }: PlanNode, sources: readonly PlanNode[]): boolean {
-  if (op.kind !== "sum" && op.kind !== "matmul" && op.kind !== "scatterAdd") return false;
-  return elementCount(shape) > 0 && sources.some((source) => elementCount(source.shape) === 0);
 }
 
 function unary(compute: (x: JaxArray) => JaxArray): Kernel {

@@ -6,6 +6,8 @@ import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core
 
 import { elementCount } from "../../core/tensor.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
+import { ERF_DENOMINATOR, ERF_LIMIT, ERF_NUMERATOR } from "../erf-approximation.ts";
+import { addsNothing } from "../plan-node.ts";
 import type { OpOf } from "../primitives.ts";
 import { asInputs, type Call } from "./tfjs-call.ts";
 import type { TfjsEngine } from "./tfjs-engines.ts";
@@ -49,6 +51,7 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
   function call(kernel: string, inputs: NamedTensorMap, attributes?: NamedAttrMap): Tensor {
     return engine.core.engine().runKernel(kernel, inputs, attributes);
   }
+  // The WebAssembly kernels leave their memory as it was.
   if (addsNothing(node, sources)) return () => engine.core.zeros([...shape], node.dtype);
   switch (op.kind) {
     case "input":
@@ -121,12 +124,6 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
     case "avgPool2dGradient":
       return (operands) => engine.core.tidy(() => computeWindowOp(call, op, operands));
   }
-}
-
-/** Says whether a node adds up nothing at all, for which the WebAssembly kernels leave their memory as it was. */
-function addsNothing({ op, shape }: PlanNode, sources: readonly PlanNode[]): boolean {
-  if (op.kind !== "sum" && op.kind !== "matmul" && op.kind !== "scatterAdd") return false;
-  return elementCount(shape) > 0 && sources.some((source) => elementCount(source.shape) === 0);
 }
 
 function unary(compute: (x: Tensor) => Tensor): Kernel {
@@ -251,9 +248,9 @@ function cast(engine: TfjsEngine, call: Call, x: Tensor, dtype: GraphDType): Ten
   return engine.core.tidy(() => call("NotEqual", { a: x, b: engine.core.scalar(0, x.dtype) }));
 }
 
-// The rational approximation of erf on [-4, 4] that Eigen and TensorFlow use for float32, evaluated in float64:
-// https://gitlab.com/libeigen/eigen/-/blob/3.4/unsupported/Eigen/src/SpecialFunctions/SpecialFunctionsImpl.h
-const ERF_LIMIT = 4; // beyond it erf is 1 in float32
+// In float64; as single numbers, because a loop over a list is several times slower.
+const [n6, n5, n4, n3, n2, n1, n0] = ERF_NUMERATOR;
+const [d4, d3, d2, d1, d0] = ERF_DENOMINATOR;
 
 /** Computes erf in JavaScript: one pass over the elements costs less than the two dozen kernels it would take. */
 function erf(engine: TfjsEngine, x: Tensor): Tensor {
@@ -264,17 +261,7 @@ function erf(engine: TfjsEngine, x: Tensor): Tensor {
 function erfOf(value: number): number {
   const x = Math.max(-ERF_LIMIT, Math.min(ERF_LIMIT, value));
   const square = x * x;
-  let numerator = -2.72614225801306e-10;
-  numerator = numerator * square + 2.77068142495902e-8;
-  numerator = numerator * square - 2.10102402082508e-6;
-  numerator = numerator * square - 5.69250639462346e-5;
-  numerator = numerator * square - 7.34990630326855e-4;
-  numerator = numerator * square - 2.95459980854025e-3;
-  numerator = numerator * square - 1.60960333262415e-2;
-  let denominator = -1.45660718464996e-5;
-  denominator = denominator * square - 2.13374055278905e-4;
-  denominator = denominator * square - 1.68282697438203e-3;
-  denominator = denominator * square - 7.37332916720468e-3;
-  denominator = denominator * square - 1.42647390514189e-2;
+  const numerator = (((((n6 * square + n5) * square + n4) * square + n3) * square + n2) * square + n1) * square + n0;
+  const denominator = (((d4 * square + d3) * square + d2) * square + d1) * square + d0;
   return (x * numerator) / denominator;
 }
