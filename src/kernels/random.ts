@@ -23,6 +23,7 @@ interface RandomKernel extends KernelExports {
     step1: number,
   ): void;
   uniforms(target: number, groups: number): void;
+  normals(target: number, groups: number): void;
   below(source: number, target: number, groups: number, bound: number): void;
 }
 
@@ -65,15 +66,9 @@ export class RandomFiller {
 
   /** Fills `target` from the standard normal distribution (Box and Muller, 1958): two uniform numbers make two. */
   normal(target: Float32Array, place: RandomPlace): void {
-    const uniforms = this.#floats;
     this.#draw(target.length, place, ({ at, length, groups }) => {
-      this.#kernel.uniforms(this.#start, groups);
-      for (let i = 0; i < length; i += 2) {
-        const radius = Math.sqrt(-2 * Math.log(1 - (uniforms[i] ?? 0)));
-        const angle = 2 * Math.PI * (uniforms[i + 1] ?? 0);
-        target[at + i] = radius * Math.cos(angle);
-        if (i + 1 < length) target[at + i + 1] = radius * Math.sin(angle);
-      }
+      this.#kernel.normals(this.#start, groups);
+      target.set(length === CHUNK_WORDS ? this.#floats : this.#floats.subarray(0, length), at);
     });
   }
 

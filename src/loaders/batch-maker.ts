@@ -100,7 +100,8 @@ export class BatchMaker {
     if (!this.#columns) return undefined;
     const timing = startTiming(this.#sampleTransforms);
     const recordAt = this.#orderOf(epoch);
-    const records = Float64Array.from({ length: size }, (_, row) => recordAt((start + row) % this.#positions));
+    const records = new Float64Array(size); // a loop, because Float64Array.from costs more than the order does
+    for (let row = 0; row < size; row++) records[row] = recordAt((start + row) % this.#positions);
     this.#onRecord(NaN);
     const made = this.#columns.make(records, allocate);
     if (!made) return undefined;

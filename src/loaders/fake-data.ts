@@ -3,8 +3,9 @@
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { deriveKey, deriveKeyFromName, type RandomKey } from "../core/random.ts";
 import { emptyFeatures, type Sample } from "../core/sample.ts";
-import { elementCount, tensor } from "../core/tensor.ts";
-import { RandomFiller } from "../kernels/random.ts";
+import { elementCount, sameShape, tensor } from "../core/tensor.ts";
+import type { ColumnRows, ColumnSpec } from "../readers/format.ts";
+import { RandomFiller, type RandomPlace } from "../kernels/random.ts";
 
 /** What a random feature holds: float32 of a standard normal distribution, or int32 in `[0, below)`. */
 export type FakeFeature =
@@ -57,6 +58,8 @@ export function fakeData(options: FakeDataOptions): FakeData {
 export class FakeReader {
   readonly #features: readonly (readonly [name: string, feature: FakeFeature, key: RandomKey])[];
   readonly #filler = new RandomFiller();
+  /** Numbers before they are made whole. */
+  #shares = new Float32Array(0);
 
   constructor({ features, seed }: FakeData) {
     this.#features = Object.entries(features).map(([name, feature]) => {
@@ -68,21 +71,45 @@ export class FakeReader {
   read(record: number): Sample {
     const features = emptyFeatures();
     for (const [name, feature, key] of this.#features) {
-      const place = { key, step: record };
-      const drawn = new Float32Array(elementCount(feature.shape));
+      const count = elementCount(feature.shape);
       if (feature.dtype === "float32") {
-        this.#filler.normal(drawn, place);
+        const drawn = new Float32Array(count);
+        this.#filler.normal(drawn, { key, step: record });
         features[name] = tensor("float32", feature.shape, drawn);
       } else {
-        this.#filler.uniform(drawn, place);
-        const { below, shape } = feature;
-        features[name] = tensor(
-          "int32",
-          shape,
-          Int32Array.from(drawn, (share) => Math.floor(share * below)),
-        );
+        const drawn = new Int32Array(count);
+        this.#drawWhole(drawn, feature.below, { key, step: record });
+        features[name] = tensor("int32", feature.shape, drawn);
       }
     }
     return { key: String(record), origin: { source: "fake data", record }, features };
+  }
+
+  /** Makes samples in the rows from the first one on. Says whether these are their columns. */
+  readRows(records: Float64Array, columns: readonly ColumnSpec[], { columns: targets, keys }: ColumnRows): boolean {
+    if (columns.length !== this.#features.length) return false;
+    for (const [i, { name, dtype, shape }] of columns.entries()) {
+      const [known, feature, key] = this.#features[i] ?? [];
+      const target = targets[i];
+      if (known !== name || feature?.dtype !== dtype || key === undefined || !sameShape(shape, feature.shape))
+        return false;
+      const count = elementCount(shape);
+      for (let row = 0; row < records.length; row++) {
+        const place = { key, step: records[row] as number };
+        const part = target?.subarray(row * count, (row + 1) * count);
+        if (feature.dtype === "float32" && part instanceof Float32Array) this.#filler.normal(part, place);
+        else if (feature.dtype === "int32" && part instanceof Int32Array) this.#drawWhole(part, feature.below, place);
+        else return false;
+      }
+    }
+    for (const record of records) keys?.push(String(record));
+    return true;
+  }
+
+  #drawWhole(target: Int32Array, below: number, place: RandomPlace): void {
+    if (this.#shares.length < target.length) this.#shares = new Float32Array(target.length);
+    const shares = this.#shares.subarray(0, target.length);
+    this.#filler.uniform(shares, place);
+    for (let i = 0; i < target.length; i++) target[i] = Math.floor((shares[i] as number) * below);
   }
 }

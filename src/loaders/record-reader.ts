@@ -45,7 +45,7 @@ export class RecordReader {
 
   /** Says whether the shard of a record reads these columns by itself, without a sample for each row. */
   hasColumns(record: number, columns: readonly ColumnSpec[]): boolean {
-    return !this.#fake && this.#columnReader(shardOf(this.#dataset, record), columns) !== undefined;
+    return this.#fake !== undefined || this.#columnReader(shardOf(this.#dataset, record), columns) !== undefined;
   }
 
   /**
@@ -55,14 +55,16 @@ export class RecordReader {
    * @throws {KdataError} as {@link read} does.
    */
   readRows(records: Float64Array, columns: readonly ColumnSpec[], into: ColumnRows): boolean {
+    if (this.#fake) return this.#fake.readRows(records, columns, into);
     const { starts } = this.#dataset;
     for (let row = 0; row < records.length;) {
       const shard = shardOf(this.#dataset, records[row] as number);
       const first = starts[shard] ?? 0;
       const last = (starts[shard + 1] ?? 0) - 1;
-      let end = row + 1;
+      let end = starts.length === 2 ? records.length : row + 1; // of a single shard
       while (end < records.length && (records[end] as number) >= first && (records[end] as number) <= last) end++;
-      const part = records.subarray(row, end).map((record) => record - first);
+      const part = first === 0 ? records.subarray(row, end) : records.slice(row, end);
+      if (first !== 0) for (let i = 0; i < part.length; i++) part[i] = (part[i] as number) - first;
       const reader = this.#columnReader(shard, columns);
       if (!reader || reader.read(part, into, row) < part.length) return false;
       row = end;

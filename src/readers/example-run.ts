@@ -3,8 +3,9 @@
 
 import { TfrecordKernel } from "../kernels/tfrecord.ts";
 import { exampleKey, type ExampleColumns } from "./example-columns.ts";
-import type { RunDecoder, RunRequest } from "./framed-columns.ts";
-import type { SeekableSource } from "./source.ts";
+import type { RecordIndex } from "./format.ts";
+import type { ApartRequest, RunDecoder, RunRequest } from "./framed-columns.ts";
+import { DIRECT_BYTES, type ResidentSource } from "./resident-source.ts";
 
 /** What is before the message in a record. */
 const HEADER_BYTES = 12;
@@ -12,7 +13,7 @@ const HEADER_BYTES = 12;
 /** Decodes runs of records of one shard. */
 export class ExampleRun implements RunDecoder {
   readonly #messages: ExampleColumns;
-  readonly #source: SeekableSource;
+  readonly #source: ResidentSource;
   readonly #keyStem: string;
   readonly #longest: number;
   readonly #kernel = TfrecordKernel.get();
@@ -24,7 +25,7 @@ export class ExampleRun implements RunDecoder {
   #end = 0;
 
   /** Keys are `keyStem` and the record where it says none; `longest` is the limit of a record's bytes. */
-  constructor(messages: ExampleColumns, source: SeekableSource, keyStem: string, longest: number) {
+  constructor(messages: ExampleColumns, source: ResidentSource, keyStem: string, longest: number) {
     this.#messages = messages;
     this.#source = source;
     this.#keyStem = keyStem;
@@ -36,22 +37,71 @@ export class ExampleRun implements RunDecoder {
     const count = this.#decodeFrom(position, end, rows);
     if (count === 0) return 0;
     this.#messages.takeRows(this.#kernel, row, count);
+    for (let i = 0; i < count; i++) this.#addKey(i, record + i, i === 0 ? position : this.endOf(i - 1), keys);
+    return count;
+  }
+
+  decodeApart({ records, first, index, row }: ApartRequest, keys: string[] | undefined): number {
+    if (!this.#prepare()) return 0;
+    this.#start = this.#end = 0; // what the window holds from now on is no part of the source
+    const rows = Math.min(records.length - first, this.#kernel.rows);
+    const length = this.#gather(records, first, index, rows);
+    const count = this.#kernel.decode(0, length, rows, this.#longest);
+    if (count === 0) return 0;
+    this.#messages.takeRows(this.#kernel, row, count);
     for (let i = 0; i < count; i++) {
-      const start = this.#kernel.keyStart(i);
-      if (start > 0) {
-        const byte = (i === 0 ? position : this.endOf(i - 1)) + HEADER_BYTES;
-        const at = { source: this.#source.name, record: record + i, byte };
-        const key = exampleKey(this.#kernel.bytes, start, this.#kernel.keyEnd(i), at);
-        keys?.push(key);
-      } else {
-        keys?.push(`${this.#keyStem}${record + i}`);
-      }
+      const record = records[first + i] as number;
+      this.#addKey(i, record, index.offsets[record] as number, keys);
     }
     return count;
   }
 
   endOf(index: number): number {
     return this.#start + this.#kernel.endOf(index);
+  }
+
+  lengthOf(index: number): number {
+    return this.#kernel.endOf(index) - (index === 0 ? 0 : this.#kernel.endOf(index - 1));
+  }
+
+  #addKey(row: number, record: number, position: number, keys: string[] | undefined): void {
+    const start = this.#kernel.keyStart(row);
+    if (start === 0) {
+      keys?.push(`${this.#keyStem}${record}`);
+      return;
+    }
+    const at = { source: this.#source.name, record, byte: position + HEADER_BYTES };
+    const key = exampleKey(this.#kernel.bytes, start, this.#kernel.keyEnd(row), at);
+    keys?.push(key);
+  }
+
+  /**
+   * Puts records one after another into the window, those that follow one another in the source by one read, and says how many bytes
+   * they are: as many records as fit, up to the first one that the index or the source does not have.
+   */
+  #gather(records: ArrayLike<number>, first: number, { offsets, lengths }: RecordIndex, rows: number): number {
+    const { window } = this.#kernel;
+    let filled = 0;
+    let alone = 0;
+    for (let done = 0; done < rows;) {
+      const record = records[first + done] as number;
+      const start = offsets[record] ?? Infinity;
+      const room = Math.min(window.length - filled, this.#source.size - start);
+      let length = lengths[record] ?? Infinity;
+      if (length > room) break;
+      for (done++; done < rows; done++) {
+        const next = records[first + done] as number;
+        if (offsets[next] !== start + length || length + (lengths[next] as number) > room) break;
+        length += lengths[next] as number;
+      }
+      const { bytes } = this.#source;
+      if (bytes) window.set(bytes.subarray(start, start + length), filled);
+      else if (this.#source.read(window.subarray(filled, filled + length), start) < length) break;
+      if (length < DIRECT_BYTES) alone++;
+      filled += length;
+    }
+    if (alone > 0) this.#source.tellAlone(alone, offsets.length);
+    return filled;
   }
 
   /** Takes the kernel over; says whether it can decode these messages. */

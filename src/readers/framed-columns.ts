@@ -27,6 +27,16 @@ export interface RunRequest {
   readonly rows: number;
 }
 
+/** Records of an index, in any order, to be decoded into rows. */
+export interface ApartRequest {
+  readonly records: ArrayLike<number>;
+  /** The place of the first one among them. */
+  readonly first: number;
+  readonly index: RecordIndex;
+  /** The row of the first record. */
+  readonly row: number;
+}
+
 /** Decodes many records at once, where a format can find them without what a framer remembers. */
 export interface RunDecoder {
   /**
@@ -34,8 +44,12 @@ export interface RunDecoder {
    * than asked for as well where it takes another call. Adds their keys.
    */
   decode(run: RunRequest, keys: string[] | undefined): number;
-  /** Where a record of the last call ends in the source, counted from its first one. */
+  /** Does the same with records that lie apart from one another. */
+  decodeApart(request: ApartRequest, keys: string[] | undefined): number;
+  /** Where a record of the last call of `decode` ends in the source, counted from its first one. */
   endOf(index: number): number;
+  /** The bytes of a record of the last call of `decodeApart`, counted from its first one. */
+  lengthOf(index: number): number;
 }
 
 /** Decodes records into rows. */
@@ -105,7 +119,7 @@ export class FramedColumns<F extends Frame> implements ColumnReader {
     for (let done = 0; done < count;) {
       const { record, position } = sequence;
       const request = { record, position, end: sequence.window.end, row: row + done, rows: count - done };
-      const decoded = this.#decodeRun(request, into.keys);
+      const decoded = this.#decodeMany((runs) => runs.decode(request, into.keys));
       if (decoded > 0) {
         sequence.record += decoded;
         sequence.position = this.#decoder.runs?.endOf(decoded - 1) ?? position;
@@ -128,13 +142,15 @@ export class FramedColumns<F extends Frame> implements ColumnReader {
   read(records: ArrayLike<number>, into: ColumnRows, row: number): number {
     this.#decoder.into(into);
     for (let done = 0; done < records.length;) {
+      const request = { records, first: done, index: this.#index(), row: row + done };
+      const decoded = this.#decodeMany((runs) => runs.decodeApart(request, into.keys));
+      this.#holdToIndex(decoded, request);
+      done += decoded;
+      if (decoded > 0) continue;
       const run = this.#runFrom(records, done);
-      const request = { ...run, row: row + done, rows: run.count };
-      const decoded = this.#decodeRun(request, into.keys);
-      this.#holdToIndex(decoded, records, done);
       // Of a run that was begun in vain one record is taken: the next ones may be decoded together again.
       const count = this.#decoder.runs && this.#vain < PATIENCE ? 1 : run.count;
-      const taken = decoded > 0 ? decoded : this.#readEach(run, count, records, done, into, row);
+      const taken = this.#readEach(run, count, records, done, into, row);
       if (taken === 0) return done;
       done += taken;
     }
@@ -142,24 +158,21 @@ export class FramedColumns<F extends Frame> implements ColumnReader {
   }
 
   /** Decodes what the decoder of runs can, from the first record on. */
-  #decodeRun(request: RunRequest, keys: string[] | undefined): number {
+  #decodeMany(decode: (runs: RunDecoder) => number): number {
     const { runs } = this.#decoder;
     if (runs === undefined) return 0;
     if (this.#vain >= PATIENCE + REST) this.#vain = 0;
-    const decoded = this.#vain < PATIENCE ? runs.decode(request, keys) : 0;
+    const decoded = this.#vain < PATIENCE ? decode(runs) : 0;
     this.#vain = decoded > 0 ? 0 : this.#vain + 1;
     return decoded;
   }
 
-  /** Compares where decoded records end with what the index says. */
-  #holdToIndex(decoded: number, records: ArrayLike<number>, first: number): void {
-    const { offsets, lengths } = this.#index();
+  /** Compares how long decoded records are with what the index says. */
+  #holdToIndex(decoded: number, { records, first, index: { offsets, lengths } }: ApartRequest): void {
+    const { runs } = this.#decoder;
     for (let i = 0; i < decoded; i++) {
       const record = records[first + i] as number;
-      const position = offsets[record] as number;
-      if (this.#decoder.runs?.endOf(i) !== position + (lengths[record] as number)) {
-        throw staleIndex(this.#source.name, record, position);
-      }
+      if (runs?.lengthOf(i) !== lengths[record]) throw staleIndex(this.#source.name, record, offsets[record] as number);
     }
   }
 

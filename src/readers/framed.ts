@@ -18,6 +18,7 @@ import type {
   ShardReader,
 } from "./format.ts";
 import { resolveLimits } from "./limits.ts";
+import { ResidentSource } from "./resident-source.ts";
 import type { SeekableSource, StreamSource } from "./source.ts";
 import { ToleratedLog } from "./tolerance.ts";
 import { SourceWindow, StreamWindow, type Window } from "./window.ts";
@@ -65,7 +66,7 @@ export interface Framing<F extends Frame> {
    */
   decode(frame: F, window: Window, index: number): Sample;
   /** Makes a reader of columns over the source, for {@link ShardReader.columns}. */
-  columns?(columns: readonly ColumnSpec[], source: SeekableSource, index: () => RecordIndex): ColumnReader;
+  columns?(columns: readonly ColumnSpec[], source: ResidentSource, index: () => RecordIndex): ColumnReader;
 }
 
 /** A framed format: how a shard of this name is framed and decoded. */
@@ -136,6 +137,8 @@ class FramedReader<F extends Frame> implements ShardReader {
   /** Where an index may come from, before it is needed. */
   #findIndex: (() => RecordIndex | undefined) | undefined;
   #random: SourceWindow | undefined;
+  /** What columns are read from. */
+  #resident: ResidentSource | undefined;
 
   constructor(format: FramedFormat<F>, source: SeekableSource, options: ReadOptions) {
     this.source = source.name;
@@ -208,7 +211,8 @@ class FramedReader<F extends Frame> implements ShardReader {
   }
 
   columns(columns: readonly ColumnSpec[]): ColumnReader | undefined {
-    return this.#framing.columns?.(columns, this.#source, () => this.index());
+    const source = (this.#resident ??= new ResidentSource(this.#source));
+    return this.#framing.columns?.(columns, source, () => this.index());
   }
 
   *check(): Generator<Sample | Fault> {
@@ -268,6 +272,7 @@ class FramedReader<F extends Frame> implements ShardReader {
   }
 
   close(): void {
+    this.#resident?.close();
     this.#source.close();
   }
 

@@ -6,16 +6,14 @@ import type { TensorData } from "../core/tensor.ts";
 import { bytesOf, elementCount } from "../core/tensor.ts";
 import { toNativeOrder } from "./element.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec } from "./format.ts";
+import { DIRECT_BYTES, isWorthLoading, releaseResident, reserveResident } from "./resident-source.ts";
 import type { RowColumn } from "./row-layout.ts";
 
-/** Reads of this size cost about what the same bytes in memory do. */
-const DIRECT_BYTES = 1 << 12;
-/** What the columns of all shards keep in memory, a thread. Beyond it rows are read one by one. */
-const RESIDENT_BYTES = 1 << 27;
-/** A column is loaded when one row in so many has been read alone: then it would have been worth it. */
-const LOAD_SHARE = 32;
+/** Four-byte words of a cache line. */
+const LINE_WORDS = 16;
 
-let residentBytes = 0;
+/** Kept, so that what is only touched counts as used. */
+let touched = 0;
 
 /** What a reader of rows lends its columns. */
 export interface RowAccess {
@@ -23,6 +21,8 @@ export interface RowAccess {
   readonly count: number;
   /** Whether keys are stored: then they may be damaged, and are read even where they are not wanted. */
   readonly hasKeys: boolean;
+  /** What a key begins with where they are not stored; the record follows. */
+  readonly keyStem: string;
   /** Reads the key of a record with all checks; the next ones as well where they are read in order. */
   key(record: number, isInOrder: boolean): string;
   /** Reads a record as a sample, for the error that it is. */
@@ -101,7 +101,8 @@ export class RowColumns implements ColumnReader {
   }
 
   #addKey(record: number, isInOrder: boolean, { keys }: ColumnRows): void {
-    const key = this.#access.key(record, isInOrder);
+    const { hasKeys, keyStem } = this.#access;
+    const key = hasKeys ? this.#access.key(record, isInOrder) : `${keyStem}${record}`;
     keys?.push(key);
   }
 
@@ -167,7 +168,7 @@ class Rows {
 
   /** Gives back the memory. */
   close(): void {
-    if (this.#resident) residentBytes -= this.#resident.length;
+    if (this.#resident) releaseResident(this.#resident.length);
     this.#resident = undefined;
     this.#alone = 0;
   }
@@ -176,12 +177,11 @@ class Rows {
   #loadIfWorth(): void {
     const { count, stored } = this.#column;
     const length = count * this.#rowBytes;
-    if (!stored || this.#alone < count / LOAD_SHARE || residentBytes + length > RESIDENT_BYTES) return;
+    if (!stored || !isWorthLoading(this.#alone, count) || !reserveResident(length)) return;
     const loaded = new Uint8Array(length);
     // A file that has become shorter is an error of the rows that are missing only.
-    if (!this.read(loaded, 0, count)) return;
-    this.#resident = loaded;
-    residentBytes += length;
+    if (this.read(loaded, 0, count)) this.#resident = loaded;
+    else releaseResident(length);
   }
 }
 
@@ -195,6 +195,7 @@ function gatherRows(target: Uint8Array, rows: Uint8Array, records: ArrayLike<num
   const to = new Int32Array(target.buffer, target.byteOffset, target.length >>> 2);
   const words = rowBytes >>> 2;
   const unrolled = words & ~3;
+  touched = touchRows(from, records, words);
   for (let i = 0, at = 0; i < records.length; i++) {
     let source = (records[i] as number) * words;
     for (const end = at + unrolled; at < end; at += 4, source += 4) {
@@ -205,6 +206,19 @@ function gatherRows(target: Uint8Array, rows: Uint8Array, records: ArrayLike<num
     }
     for (const end = at + words - unrolled; at < end; at++, source++) to[at] = from[source] as number;
   }
+}
+
+/**
+ * Reads a word of each cache line of the rows. Rows in any order are rarely in a cache, and a loop of loads that do not wait for one
+ * another has many of them under way: copying is twice as fast behind it.
+ */
+function touchRows(from: Int32Array, records: ArrayLike<number>, words: number): number {
+  let all = 0;
+  for (let i = 0; i < records.length; i++) {
+    const source = (records[i] as number) * words;
+    for (let word = 0; word < words; word += LINE_WORDS) all |= from[source + word] as number;
+  }
+  return all;
 }
 
 function gatherBytes(target: Uint8Array, rows: Uint8Array, records: ArrayLike<number>, rowBytes: number): void {

@@ -114,6 +114,7 @@ class RowReader implements ShardReader {
       source: this.source,
       count: this.#count,
       hasKeys: this.#keys !== undefined,
+      keyStem: this.#keyStem,
       key: (record, isInOrder) => this.#key(record, isInOrder ? BLOCK_BYTES : 1),
       read: (record) => this.read(record),
     });

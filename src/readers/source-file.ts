@@ -49,12 +49,14 @@ export class FileSource implements SeekableSource {
     if (descriptor === undefined) throw new TypeError(`Cannot read ${this.name}: the source is closed`);
     const began = performance.now();
     let filled = 0;
-    while (filled < target.length) {
-      const count = refusable(this.name, "read", () =>
-        readSync(descriptor, target, filled, target.length - filled, position + filled),
-      );
-      if (count === 0) break;
-      filled += count;
+    try {
+      while (filled < target.length) {
+        const count = readSync(descriptor, target, filled, target.length - filled, position + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+    } catch (cause) {
+      throw refusal(this.name, "read", cause);
     }
     countRead(filled, performance.now() - began);
     return filled;
@@ -78,12 +80,16 @@ export function openIfThere(path: string): FileSource | undefined {
 }
 
 /** Does what the system may refuse, and says so in an `input` error with the path. */
-function refusable<T>(path: string, action: "open" | "read", attempt: () => T): T {
+function refusable<T>(path: string, action: "open", attempt: () => T): T {
   try {
     return attempt();
   } catch (cause) {
-    throw new KdataError("input", `Cannot ${action} input: ${systemReason(cause)}`, { at: { source: path }, cause });
+    throw refusal(path, action, cause);
   }
+}
+
+function refusal(path: string, action: "open" | "read", cause: unknown): KdataError {
+  return new KdataError("input", `Cannot ${action} input: ${systemReason(cause)}`, { at: { source: path }, cause });
 }
 
 function systemReason(cause: unknown): string {

@@ -10,6 +10,7 @@ import { ExampleRun } from "../../src/readers/example-run.ts";
 import { resolveFeatures, type FeatureSelection } from "../../src/readers/feature-spec.ts";
 import type { ColumnSpec, ReadOptions } from "../../src/readers/format.ts";
 import { copySampleRow, otherColumns } from "../../src/readers/row-copy.ts";
+import { ResidentSource } from "../../src/readers/resident-source.ts";
 import { MemorySource } from "../../src/readers/source-memory.ts";
 import { tfrecord } from "../../src/readers/tfrecord.ts";
 import { messages } from "./example-messages.ts";
@@ -54,7 +55,7 @@ test("the kernel itself takes the records of the common form, up to the first on
   const file = recordsOf(parts);
   const decoder = new ExampleColumns(columns, resolveFeatures(["x", "y"]));
   decoder.into(emptyRows(columns, 9));
-  const run = new ExampleRun(decoder, new MemorySource("a.tfrecord", file), "a/", 1 << 20);
+  const run = new ExampleRun(decoder, new ResidentSource(new MemorySource("a.tfrecord", file)), "a/", 1 << 20);
   const keys: string[] = [];
   expect(run.decode({ record: 0, position: 0, end: file.length, row: 0, rows: 9 }, keys)).toBe(6);
   expect(keys).toEqual(["a/0", "a/1", "a/2", "a/3", "a/4", "a/5"]);
