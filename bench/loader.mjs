@@ -9,17 +9,24 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { loader } from "kdata";
+import { fakeData, loader } from "kdata";
 import { writableFormatByName } from "kdata/writers";
 import { benchEnvironment, median, spread } from "./harness.mjs";
 
 const FLOATS = 32;
 const BATCH = 128;
+const IMAGE_SHAPE = [224, 224, 3];
 const IMAGE_BYTES = 224 * 224 * 3;
+/** Batches of one measurement of the main thread at least. */
+const LEAST_BATCHES = 24;
+/** What a measurement takes at least; the same in bench/peers/loader.py. */
+const LEAST_MS = 1000;
+/** How often the event loop is looked at; what is recorded is the time from one look to the next. */
+const LOOK_MS = 1;
 
 /**
  * Measures everything.
@@ -49,6 +56,8 @@ export async function run({ quick = false, python } = {}) {
       }),
       await compare("NPY, rows of 12 KB, shuffled", large, perWorkers(large), { rounds, python, goal: 2, floor: 1.5 }),
       await compare("NPY, rows of 128 B, shuffled", tiny, perWorkers(tiny), { rounds, python, goal: 20, floor: 12 }),
+      await compareFake("no workers", 0, quick ? 512 : 2048, { rounds, python, goal: 2, floor: 1.2 }),
+      await compareFake("two workers", 2, quick ? 512 : 2048, { rounds, python, goal: 2, floor: 1.2 }),
       ...(await mainThread(images, rounds)),
     ];
   } finally {
@@ -56,16 +65,21 @@ export async function run({ quick = false, python } = {}) {
   }
 }
 
+/** Samples of random numbers, on both sides made when they are asked for, and a label. */
+function compareFake(which, workers, samples, settings) {
+  const features = { x: { dtype: "float32", shape: IMAGE_SHAPE }, y: { dtype: "int32", shape: [], below: 10 } };
+  const name = `random 224×224×3 floats in memory, batch ${BATCH}, ${which} / torch DataLoader`;
+  return compare(name, fakeData({ samples, features }), [["randn", samples, workers]], { ...settings, workers });
+}
+
 /** Samples per second; of several peers the fastest. */
-async function compare(name, path, peers, { rounds, python, goal, floor }) {
-  const batches = await loader(path, { batchSize: BATCH, shuffle: true });
+async function compare(name, spec, peers, { rounds, python, goal, floor, workers = "auto" }) {
+  const batches = await loader(spec, { batchSize: BATCH, shuffle: true, workers });
   const ours = [];
   const theirs = peers.map(() => []);
-  await countSamples(batches); // code is compiled, files are in memory: the peers get an epoch of their own for that
+  await samplesPerSecond(batches); // code is compiled, files are in memory: the peers get as long for that
   for (let round = 0; round < rounds; round++) {
-    const began = performance.now();
-    const samples = await countSamples(batches);
-    ours.push((samples * 1000) / (performance.now() - began));
+    ours.push(await samplesPerSecond(batches));
     if (python) for (const [i, peer] of peers.entries()) theirs[i].push(...measurePeer(python, peer));
   }
   await batches.close();
@@ -83,6 +97,15 @@ async function compare(name, path, peers, { rounds, python, goal, floor }) {
   };
 }
 
+/** Whole epochs until there is enough time to divide by. */
+async function samplesPerSecond(batches) {
+  const began = performance.now();
+  let samples = 0;
+  do samples += await countSamples(batches);
+  while (performance.now() - began < LEAST_MS);
+  return (samples * 1000) / (performance.now() - began);
+}
+
 async function countSamples(batches) {
   let samples = 0;
   for await (const { size } of batches) samples += size;
@@ -91,7 +114,7 @@ async function countSamples(batches) {
 
 function measurePeer(python, [way, path, number]) {
   const script = fileURLToPath(new URL("peers/loader.py", import.meta.url));
-  const args = [script, way, path, String(number), String(BATCH), "1"];
+  const args = [script, way, String(path), String(number), String(BATCH), "1"];
   return JSON.parse(
     execFileSync(python, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env: benchEnvironment() }),
   );
@@ -104,13 +127,15 @@ async function mainThread(path, rounds) {
   const active = [];
   const late = [];
   for (let round = 0; round < rounds; round++) {
-    const delay = monitorEventLoopDelay({ resolution: 1 });
-    delay.enable();
     const before = mainThreadMs();
-    const samples = await countSamples(batches);
-    active.push((mainThreadMs() - before) / Math.ceil(samples / BATCH));
+    const taken = await takeBatches(batches);
+    active.push((mainThreadMs() - before) / taken);
+    // By itself: a thousand looks a second would be most of what the main thread does.
+    const delay = monitorEventLoopDelay({ resolution: LOOK_MS });
+    delay.enable();
+    await takeBatches(batches);
     delay.disable();
-    late.push(delay.percentile(99) / 1e6);
+    late.push(delay.percentile(99) / 1e6 - LOOK_MS);
   }
   await batches.close();
   const megabytes = ((BATCH * IMAGE_BYTES) / 1e6).toFixed(0);
@@ -118,6 +143,13 @@ async function mainThread(path, rounds) {
     within(`main thread per batch of ${megabytes} MB`, median(active), 0.5),
     within("event loop delay while loading, p99", median(late), 5),
   ];
+}
+
+/** Whole epochs; gives the number of batches. */
+async function takeBatches(batches) {
+  let taken = 0;
+  while (taken < LEAST_BATCHES) taken += Math.ceil((await countSamples(batches)) / BATCH);
+  return taken;
 }
 
 /** On Linux the time that the main thread had a core, elsewhere the time that it was not idle, other processes' share of it included. */
@@ -155,8 +187,9 @@ function writeNpy(folder, name, records, dtype, shape) {
 function write(format, stem, ending, records, featuresOf) {
   const writer = writableFormatByName(format).create(stem);
   const source = `${stem}${ending}`;
+  const name = basename(stem); // the keys are the default ones, which no other tool writes either
   for (let record = 0; record < records; record++) {
-    writer.write({ key: `${stem}/${record}`, origin: { source, record }, features: featuresOf(record) });
+    writer.write({ key: `${name}/${record}`, origin: { source, record }, features: featuresOf(record) });
   }
   writer.finish();
   return source;

@@ -4,8 +4,9 @@
 //
 //   node bench/scale.mjs [--batches 200] [--rounds 5]
 //
-// Printed are medians over rounds in which the sizes take turns.
+// Printed are medians over rounds in which the sizes take turns. `run` gives the row of the largest size to other scripts.
 
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -20,36 +21,48 @@ const SIZES = [
   { records: 1e6, shards: 1e3 },
   { records: 1e9, shards: 1e5 },
 ];
+const LARGEST = SIZES.length - 1;
 const ORDERS = { none: false, shuffle: true, "blocks of 1,000": { blockSize: 1000 } };
 
-const { values } = parseArgs({
-  options: { batches: { type: "string", default: "200" }, rounds: { type: "string", default: "5" } },
-});
-const batches = Number(values.batches);
-const rounds = Number(values.rounds);
+/** Measures the largest size in random order: how long from its sizes to the first batch. */
+export async function run({ quick = false } = {}) {
+  const { first } = measureOrder(ORDERS.shuffle, { batches: 20, rounds: quick ? 1 : 5 })[LARGEST];
+  const seconds = first / 1000;
+  return [{ name: "10^9 virtual samples: first batch, limit 1 s", ours: seconds, unit: "s", ratio: 1 / seconds }];
+}
 
-setFlagsFromString("--expose-gc"); // memory is compared after a collection, or garbage would count
-const collectGarbage = runInNewContext("gc");
-
-for (const [name, shuffle] of Object.entries(ORDERS)) {
-  const measured = SIZES.map(() => []);
-  for (let round = 0; round <= rounds; round++) {
-    for (const [i, size] of SIZES.entries()) {
-      const result = measure(size, shuffle);
-      if (round > 0) measured[i].push(result); // the first round compiles
+function main() {
+  const { values } = parseArgs({
+    options: { batches: { type: "string", default: "200" }, rounds: { type: "string", default: "5" } },
+  });
+  const settings = { batches: Number(values.batches), rounds: Number(values.rounds) };
+  for (const [name, shuffle] of Object.entries(ORDERS)) {
+    for (const [i, { first, sample, state, memory }] of measureOrder(shuffle, settings).entries()) {
+      const { records, shards } = SIZES[i];
+      const size = `${records.toExponential(0)} records in ${shards.toExponential(0)} shards`;
+      console.log(
+        `${name.padEnd(16)} ${size.padEnd(34)} first batch ${first.toFixed(1).padStart(7)} ms   ` +
+          `${(sample * 1e6).toFixed(0).padStart(5)} ns/sample   state ${state} B   order ${(memory / 1024).toFixed(0)} KiB`,
+      );
     }
-  }
-  for (const [i, { records, shards }] of SIZES.entries()) {
-    const { first, sample, state, memory } = medians(measured[i]);
-    const size = `${records.toExponential(0)} records in ${shards.toExponential(0)} shards`;
-    console.log(
-      `${name.padEnd(16)} ${size.padEnd(34)} first batch ${first.toFixed(1).padStart(7)} ms   ` +
-        `${(sample * 1e6).toFixed(0).padStart(5)} ns/sample   state ${state} B   order ${(memory / 1024).toFixed(0)} KiB`,
-    );
   }
 }
 
-function measure({ records, shards }, shuffle) {
+/** Medians for each size. */
+function measureOrder(shuffle, { batches, rounds }) {
+  setFlagsFromString("--expose-gc"); // memory is compared after a collection, or garbage would count
+  const collectGarbage = runInNewContext("gc");
+  const measured = SIZES.map(() => []);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, size] of SIZES.entries()) {
+      const result = measure(size, shuffle, batches, collectGarbage);
+      if (round > 0) measured[i].push(result); // the first round compiles
+    }
+  }
+  return measured.map(medians);
+}
+
+function measure({ records, shards }, shuffle, batches, collectGarbage) {
   const dataset = virtualDataset(records, shards);
   const began = performance.now();
   const identity = fingerprint(dataset);
@@ -101,3 +114,5 @@ function medians(results) {
   const middle = (key) => results.map((result) => result[key]).sort((a, b) => a - b)[results.length >> 1];
   return { first: middle("first"), sample: middle("sample"), state: middle("state"), memory: middle("memory") };
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -64,11 +64,11 @@ function read(area) {
 }
 
 function ofArea({ area, report, rows }) {
-  const lines = rows.map(({ name, ours, peer, unit, ratio, goal, verdict, spread, peerSpread, raw, floor, why }) => [
+  const lines = rows.map(({ name, ours, peer, unit, ratio, goal, verdict, spread, peerSpread, raw, floor }) => [
     name,
     ratio === undefined ? "–" : ratio.toFixed(2),
     goal ?? "–",
-    verdict === "not met" ? `**not met**${why ? `: ${why}` : ""}` : (verdict ?? "–"),
+    verdict === "not met" ? "**not met**" : (verdict ?? "–"),
     `${figure(ours)}${plusMinus(spread)}`,
     `${figure(peer)}${plusMinus(peerSpread)}`,
     figure(raw ?? (area === "images" ? floor : undefined)),
@@ -79,8 +79,15 @@ function ofArea({ area, report, rows }) {
     "",
     ...table(["", "ratio", "goal", "met", "ours", "peer", "floor", "unit"], lines),
     "",
+    ...reasons(rows),
     ...(report ? [whereFrom(report), ""] : []),
   ];
+}
+
+/** Why goals are missed, or not measured. */
+function reasons(rows) {
+  const known = rows.filter(({ why }) => why).map(({ name, verdict, why }) => `- ${name}, ${verdict}: ${why}.`);
+  return known.length > 0 ? [...known, ""] : [];
 }
 
 function whereFrom({ command, date, machine, quick, loadAverageAfter }) {

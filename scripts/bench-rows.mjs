@@ -10,11 +10,11 @@ export function withoutNulls(rows) {
 /** Gives the rows of an area with `goal` and `verdict`, those with a goal first, and those that are not measured yet. */
 export function withGoals(area, rows) {
   const wanted = goals.filter((goal) => goal.area === area);
-  const held = wanted.map(({ name, goal }) => {
+  const held = wanted.map(({ name, goal, why }) => {
     const row = rows.find((each) => each.name === name);
     const { ratio } = row ?? {};
     const verdict = ratio === undefined ? "not measured" : ratio >= goal ? "met" : "not met";
-    return { name, ...row, goal, verdict };
+    return { name, ...row, goal, verdict, ...(why && verdict !== "met" && { why }) };
   });
   const others = rows.filter(({ name }) => !wanted.some((goal) => goal.name === name));
   return [...held, ...others.map(({ goal: _, ...row }) => row)];

@@ -16,7 +16,7 @@ import time
 import warnings
 
 BATCH = 128
-WARM = 2  # batches
+WARM = 8  # batches
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 

@@ -2,6 +2,7 @@
 
 usage: loader.py tfdata PATH FLOATS BATCH ROUNDS       a TFRecord file of x: float32 [FLOATS] and y: int64
        loader.py memmap PATH WORKERS BATCH ROUNDS      an NPY file, its rows through numpy's memory map
+       loader.py randn SAMPLES WORKERS BATCH ROUNDS    random numbers 224 x 224 x 3, made when they are asked for, and a label
 """
 
 import json
@@ -9,6 +10,7 @@ import sys
 import time
 
 SHUFFLE_BUFFER = 10_000
+LEAST_SECONDS = 1  # of whole epochs
 
 
 def tfdata(path, floats, batch):
@@ -44,12 +46,29 @@ def memmap(path, workers, batch):
     return lambda: sum(len(rows) for rows in loader)
 
 
+def randn(samples, workers, batch):
+    import torch
+
+    class Normal(torch.utils.data.Dataset):
+        def __len__(self):
+            return int(samples)
+
+        def __getitem__(self, row):
+            return torch.randn(224, 224, 3), row % 10
+
+    settings = {"persistent_workers": True} if workers > 0 else {}
+    loader = torch.utils.data.DataLoader(Normal(), batch_size=batch, shuffle=True, num_workers=workers, **settings)
+    return lambda: sum(len(labels) for _, labels in loader)
+
+
 def main(way, path, number, batch, rounds):
-    epoch = {"tfdata": tfdata, "memmap": memmap}[way](path, int(number), int(batch))
+    epoch = {"tfdata": tfdata, "memmap": memmap, "randn": randn}[way](path, int(number), int(batch))
     rates = []
     for _ in range(int(rounds) + 1):  # the first one traces functions and starts workers
         start = time.perf_counter()
-        count = epoch()
+        count = 0
+        while time.perf_counter() - start < LEAST_SECONDS:
+            count += epoch()
         rates.append(count / (time.perf_counter() - start))
     print(json.dumps(rates[1:]))
 

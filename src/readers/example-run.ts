@@ -9,6 +9,9 @@ import { DIRECT_BYTES, type ResidentSource } from "./resident-source.ts";
 
 /** What is before the message in a record. */
 const HEADER_BYTES = 12;
+const LINE_BYTES = 64;
+/** Of a longer record the processor itself sees what comes next. */
+const TOUCHED_BYTES = 512;
 
 /** Decodes runs of records of one shard. */
 export class ExampleRun implements RunDecoder {
@@ -20,6 +23,8 @@ export class ExampleRun implements RunDecoder {
   /** The state of the messages that the kernel was laid out for. */
   #version = -1;
   #isLaidOut = false;
+  /** Kept, so that what is only touched counts as used. */
+  #touched = 0;
   /** What of the source is in the window: half-open. */
   #start = 0;
   #end = 0;
@@ -79,8 +84,11 @@ export class ExampleRun implements RunDecoder {
    * Puts records one after another into the window, those that follow one another in the source by one read, and says how many bytes
    * they are: as many records as fit, up to the first one that the index or the source does not have.
    */
-  #gather(records: ArrayLike<number>, first: number, { offsets, lengths }: RecordIndex, rows: number): number {
+  #gather(records: ArrayLike<number>, first: number, index: RecordIndex, rows: number): number {
     const { window } = this.#kernel;
+    const { bytes } = this.#source;
+    if (bytes) this.#touched = touchRecords(bytes, records, first, rows, index);
+    const { offsets, lengths } = index;
     let filled = 0;
     let alone = 0;
     for (let done = 0; done < rows;) {
@@ -94,7 +102,6 @@ export class ExampleRun implements RunDecoder {
         if (offsets[next] !== start + length || length + (lengths[next] as number) > room) break;
         length += lengths[next] as number;
       }
-      const { bytes } = this.#source;
       if (bytes) window.set(bytes.subarray(start, start + length), filled);
       else if (this.#source.read(window.subarray(filled, filled + length), start) < length) break;
       if (length < DIRECT_BYTES) alone++;
@@ -142,4 +149,24 @@ export class ExampleRun implements RunDecoder {
     this.#start = this.#end = position;
     this.#end += kept + this.#source.read(window.subarray(kept, Math.max(kept, length)), position + kept);
   }
+}
+
+/**
+ * Reads a byte of each cache line of the records. Those in any order are rarely in a cache, and a loop of loads that do not wait for one
+ * another has many of them under way.
+ */
+function touchRecords(
+  bytes: Uint8Array,
+  records: ArrayLike<number>,
+  first: number,
+  count: number,
+  { offsets, lengths }: RecordIndex,
+): number {
+  let all = 0;
+  for (let i = first; i < first + count; i++) {
+    const start = offsets[records[i] as number] ?? 0;
+    const end = start + Math.min(lengths[records[i] as number] ?? 0, TOUCHED_BYTES);
+    for (let at = start; at < end; at += LINE_BYTES) all |= bytes[at] ?? 0;
+  }
+  return all;
 }
