@@ -22,6 +22,8 @@ export interface BatchAccount {
   readonly padded: number;
   /** Samples that share a row with one before; left out where each has its own. */
   readonly joined?: number;
+  /** Positions of the epoch that the batch stands for; left out where they are those of the records that were read. */
+  readonly span?: number;
   /** In the order of their positions. */
   readonly failures: readonly SampleFailure[];
 }

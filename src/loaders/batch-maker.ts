@@ -2,7 +2,7 @@
 
 import { isSampleError, KdataError } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
-import { buildBatchSteps, splitChain, type BatchStep } from "../transforms/chain.ts";
+import { buildBatchSteps, findLengthRule, splitChain, type BatchStep } from "../transforms/chain.ts";
 import type { Pipeline } from "../transforms/transform.ts";
 import { startAccount, type BatchAccount, type OpenAccount } from "./account.ts";
 import type { CollatedBatch } from "./collate.ts";
@@ -11,6 +11,7 @@ import { recordCount } from "./dataset.ts";
 import { epochLength, orderOf, pipelineOf, transformNames, type EpochRecipe } from "./epoch.ts";
 import type { Order } from "./order.ts";
 import { packError } from "../core/packed-error.ts";
+import { LengthMeter, type BatchRows } from "./length-meter.ts";
 import { RecordReader } from "./record-reader.ts";
 import { changeStack, startSampleStack } from "./sample-stack.ts";
 import { startTiming, type BatchTimings } from "./timings.ts";
@@ -52,6 +53,7 @@ export class BatchMaker {
   readonly #sampleTransforms: number;
   readonly #steps: readonly BatchStep[];
   readonly #onRecord: (record: number) => void;
+  readonly #meter: LengthMeter | undefined;
   /** Given up at the first batch that it cannot make. */
   #columns: ColumnMaker | undefined;
   #order: { readonly epoch: number; readonly recordAt: Order } | undefined;
@@ -73,6 +75,16 @@ export class BatchMaker {
     this.#steps = buildBatchSteps(chain, recipe.seed);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
     const isOfStack = this.#steps.every(({ kind }) => kind === "stack");
+    const rule = findLengthRule(chain);
+    if (rule) {
+      this.#meter = LengthMeter.create({
+        recipe,
+        rule,
+        reader: this.#reader,
+        onRecord,
+        orderOf: (epoch) => this.#orderOf(epoch),
+      });
+    }
     if (isOfStack && !recipe.mixture) this.#columns = ColumnMaker.create(this.#reader, chain.ofSamples);
   }
 
@@ -84,7 +96,9 @@ export class BatchMaker {
    *   samples disagree; `format` when a batch that must not be empty finds no sample in the whole data set.
    */
   make<M extends ArrayBufferLike>(job: BatchJob, allocate: (byteLength: number) => M): CollatedJob<M> {
-    return this.#makeOfColumns(job, allocate) ?? this.#makeOfSamples(job, allocate);
+    const { rows, cost } = this.#meter?.choose(job) ?? { rows: this.#rowsOf(job), cost: undefined };
+    const made = this.#makeOfColumns(job, rows, allocate) ?? this.#makeOfSamples(job, rows, allocate);
+    return cost ? { ...made, timings: cost(made.timings) } : made;
   }
 
   /** Closes the files. */
@@ -92,42 +106,55 @@ export class BatchMaker {
     this.#reader.close();
   }
 
+  #rowsOf({ start, size, padded }: BatchJob): BatchRows {
+    const positions = new Array<number>(size);
+    for (let row = 0; row < size; row++) positions[row] = (start + row) % this.#positions;
+    return { positions, padded };
+  }
+
   #makeOfColumns<M extends ArrayBufferLike>(
     job: BatchJob,
+    { positions, padded }: BatchRows,
     allocate: (byteLength: number) => M,
   ): CollatedJob<M> | undefined {
-    const { epoch, start, size, padded } = job;
     if (!this.#columns) return undefined;
     const timing = startTiming(this.#sampleTransforms);
-    const recordAt = this.#orderOf(epoch);
-    const records = new Float64Array(size); // a loop, because Float64Array.from costs more than the order does
-    for (let row = 0; row < size; row++) records[row] = recordAt((start + row) % this.#positions);
+    const recordAt = this.#orderOf(job.epoch);
+    const records = new Float64Array(positions.length); // loops, because Array.from with a function costs more than the order does
+    for (let row = 0; row < records.length; row++) records[row] = recordAt(positions[row] as number);
     this.#onRecord(NaN);
     const made = this.#columns.make(records, allocate);
     if (!made) return undefined;
     const { batch, ...times } = made;
     changeStack(this.#steps, batch, job, timing);
-    const account = { read: size - padded, filtered: 0, padded, failures: [] };
+    const account = { read: positions.length - padded, filtered: 0, padded, failures: [] };
     return { ...batch, account, timings: timing.ofColumns(times) };
   }
 
-  #makeOfSamples<M extends ArrayBufferLike>(job: BatchJob, allocate: (byteLength: number) => M): CollatedJob<M> {
-    const { epoch, start, size, padded } = job;
+  #makeOfSamples<M extends ArrayBufferLike>(
+    job: BatchJob,
+    { positions, padded, rowOf }: BatchRows,
+    allocate: (byteLength: number) => M,
+  ): CollatedJob<M> {
+    const { epoch } = job;
+    const size = positions.length;
     const recordAt = this.#orderOf(epoch);
     const timing = startTiming(this.#sampleTransforms);
     const steps = this.#steps.filter((step) => step.kind === "samples");
-    const stack = startSampleStack(size, allocate, steps, timing);
+    const stack = startSampleStack(rowOf ? Math.max(1, (rowOf.at(-1) ?? 0) + 1) : size, allocate, steps, timing);
     const account = startAccount();
-    for (let row = 0; row < size; row++) {
-      const position = (start + row) % this.#positions;
+    for (const [row, position] of positions.entries()) {
       timing.beginSample(row);
       account.begin(row >= size - padded);
       const sample = this.#take(recordAt(position), position, epoch, account, timing.times);
-      if (sample) stack.add(sample);
+      if (sample) stack.add(sample, rowOf?.[row]);
       timing.endSample(row);
     }
     if (account.rows() === 0 && this.#recipe.fillsEmpty) stack.add(this.#nearest(job, account));
-    const { batch, account: done } = stack.finish(account.finish());
+    const { batch, account: done } = stack.finish({
+      ...account.finish(),
+      ...(rowOf && { span: job.size - job.padded }),
+    });
     changeStack(this.#steps, batch, job, timing);
     // A bad sample says nothing of the batches to come; a batch without one could have been made of columns, were there any.
     if (size > 1 && done.failures.length === 0) this.#columns = undefined;

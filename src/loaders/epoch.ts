@@ -5,6 +5,7 @@ import { buildTransform, type TransformDescription } from "../transforms/registr
 import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
 import { recordCount, type Dataset } from "./dataset.ts";
 import { mixedOrder, mixedPipeline, mixedTransforms, type Mixture } from "./mixture.ts";
+import type { LengthWindows } from "./length-windows.ts";
 import { epochOrder, type Order, type Shuffle } from "./order.ts";
 
 /** What of a recipe says what its epochs are. */
@@ -15,6 +16,8 @@ export interface EpochRecipe {
   readonly seed: number;
   /** What makes a mixture of a data set that was joined from several. */
   readonly mixture?: Mixture;
+  /** Where transforms choose samples by their lengths. */
+  readonly windows?: LengthWindows;
 }
 
 /** Counts the positions of one epoch. */

@@ -78,6 +78,7 @@ export class LedgerBook {
   readonly #policy: SkipPolicy;
   readonly #first: SkippedSample[] = [];
   #read = 0;
+  #positions = 0;
   #delivered = 0;
   #skipped = 0;
   #filtered = 0;
@@ -96,6 +97,7 @@ export class LedgerBook {
   enter({ batch, account }: MadeBatch): void {
     for (const failure of account.failures) this.#skip(failure);
     this.#read += account.read;
+    this.#positions += account.span ?? account.read;
     this.#delivered += countDelivered(batch.keys.length, account);
     this.#filtered += account.filtered;
     this.#padded += account.padded;
@@ -120,11 +122,12 @@ export class LedgerBook {
    */
   check(expected: number): void {
     const accounted = this.#delivered + this.#skipped + this.#filtered;
-    if (accounted === expected && this.#read === expected) return;
+    if (accounted === this.#read && this.#positions === expected) return;
     const parts = [`${this.#delivered} samples were delivered`];
     if (this.#skipped > 0) parts.push(`${this.#skipped} skipped`);
     if (this.#filtered > 0) parts.push(`${this.#filtered} filtered out`);
     if (this.#read !== accounted) parts.push(`${this.#read} read`);
+    if (this.#positions !== this.#read) parts.push(`${this.#positions} positions`);
     throw new KdataError("worker", `Cannot end epoch: ${parts.join(", ")}, not ${expected}`);
   }
 

@@ -16,6 +16,7 @@ import type { FakeData } from "./fake-data.ts";
 import { InThreadProducer } from "./in-thread.ts";
 import { allowedFailures, LedgerBook, type EpochLedger, type OnError } from "./ledger.ts";
 import { mixtureState, resumeMixture } from "./mixture.ts";
+import { openWindows, sizeWindows, windowsOf } from "./open-windows.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
 import { WorkerPool } from "./pool.ts";
 import { autoDepth, BATCHES_PER_WORKER, fixedDepth } from "./prefetch-depth.ts";
@@ -86,10 +87,15 @@ export async function loader(
   return startLoader({ dataset, transforms, shuffle, seed }, resolved);
 }
 
-/** Makes the loader of what was opened. */
-export function startLoader(epochs: EpochRecipe, options: ResolvedOptions): Loader {
+/**
+ * Makes the loader of what was opened.
+ *
+ * @throws {KdataError} `state` as {@link Loader.load} does, and what the first records and the files of transforms give.
+ */
+export async function startLoader(epochs: EpochRecipe, options: ResolvedOptions): Promise<Loader> {
   const { batchSize, remainder, rank, worldSize, signal, state, onError, maxFailures } = options;
-  const draft = { ...epochs, skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
+  const windows = await openWindows(epochs, batchSize * worldSize);
+  const draft = { ...epochs, ...(windows && { windows }), skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
   const workers = options.workers === "auto" ? chooseWorkers(draft) : options.workers;
   const recipe: BatchRecipe = { ...draft, makers: Math.max(1, workers) };
   const opened = new Loader({
@@ -152,7 +158,7 @@ export class Loader implements AsyncIterable<Batch> {
     this.#recipe = recipe;
     const { seed, shuffle, dataset, mixture } = recipe;
     const sources = mixture?.sources.map(({ records }) => records);
-    this.#identity = { seed, shuffle, dataset: fingerprint(dataset), sources };
+    this.#identity = { seed, shuffle, dataset: fingerprint(dataset), sources, windows: windowsOf(recipe) };
     this.#stats = new StatsBook(transformNames(recipe), workers);
     this.#ledger = this.#openLedger();
   }
@@ -207,7 +213,12 @@ export class Loader implements AsyncIterable<Batch> {
     const { seed, shuffle, dataset } = this.#identity;
     const { mixture } = this.#recipe;
     const state: LoaderState = { version: 1, seed, shuffle, epoch, samples, dataset };
-    return mixture ? { ...state, mixture: mixtureState(mixture, epoch, samples) } : state;
+    const windows = windowsOf(this.#recipe);
+    return {
+      ...state,
+      ...(mixture && { mixture: mixtureState(mixture, epoch, samples) }),
+      ...(windows && { windows }),
+    };
   }
 
   /**
@@ -217,7 +228,7 @@ export class Loader implements AsyncIterable<Batch> {
    * @throws {KdataError} `state` when it is of another data set, seed or order; the message says the difference.
    */
   load(state: LoaderState): void {
-    const { epoch, samples, mixture } = checkState(state, this.#identity);
+    const { epoch, samples, mixture, windows } = checkState(state, this.#identity);
     this.#iteration++;
     const isOver = samples > 0 && countSteps(this.#parts.topology, samples) <= 0;
     this.#cursor = isOver ? { epoch: epoch + 1, samples: 0 } : { epoch, samples };
@@ -225,8 +236,9 @@ export class Loader implements AsyncIterable<Batch> {
       // Weights or `steps` that changed may leave an epoch that is shorter than what was delivered of it.
       const at = samples > this.#parts.topology.records ? this.#cursor : { epoch, samples };
       this.#recipe = { ...this.#recipe, mixture: resumeMixture(this.#recipe.mixture, mixture, at) };
-      void this.#stop(); // the threads that there are know another mixture
     }
+    if (windows) this.#recipe = { ...this.#recipe, windows: sizeWindows(this.#recipe, windows) };
+    if (mixture ?? windows) void this.#stop(); // the threads that there are know another mixture, or other windows
     this.#isResumed = true;
   }
 

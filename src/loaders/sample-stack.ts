@@ -8,8 +8,8 @@ import type { Timing } from "./timings.ts";
 
 /** A batch that is being stacked. */
 export interface SampleStack<M extends ArrayBufferLike> {
-  /** Takes the next sample; its memory may be reused afterwards. */
-  add(sample: Sample): void;
+  /** Takes the next sample, where that was decided beforehand for this row; its memory may be reused afterwards. */
+  add(sample: Sample, row?: number): void;
   /** Hands out the batch, and its account with what became of the samples in it. */
   finish(account: BatchAccount): { readonly batch: CollatedBatch<M>; readonly account: BatchAccount };
 }
@@ -49,15 +49,20 @@ export function startSampleStack<M extends ArrayBufferLike>(
     };
   }
   const copies: Sample[] = [];
+  const rowOf: number[] = [];
   return {
-    add(sample) {
+    add(sample, row) {
       copies.push(copySample(sample));
+      if (row !== undefined) rowOf.push(row);
     },
     finish(account) {
       const isJoined = steps.some(({ joinsRows }) => joinsRows);
       const own = copies.length - account.padded;
       let samples: readonly Sample[] = isJoined && own > 0 ? copies.slice(0, own) : copies;
-      for (const { apply } of steps) samples = timing.ofBatch(() => apply(samples));
+      const isDecided = rowOf.length === samples.length;
+      for (const { apply, joinsRows } of steps) {
+        samples = timing.ofBatch(() => apply(samples, joinsRows && isDecided ? rowOf : undefined));
+      }
       for (const sample of samples) stack.add(sample);
       const batch = stack.finish();
       if (!isJoined) return { batch, account };

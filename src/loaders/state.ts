@@ -8,9 +8,11 @@ import {
   fingerprintField,
   refuse,
   shuffleField,
+  stringField,
   wholeNumber,
   type Fields,
 } from "./state-json.ts";
+import { resumeWindows, type WindowState } from "./window-state.ts";
 
 /** How far a source of a mixture has come. */
 export interface SourceState {
@@ -39,6 +41,8 @@ export interface LoaderState {
   readonly dataset: Fingerprint;
   /** Only of a mixture. */
   readonly mixture?: MixtureState;
+  /** Only where samples are chosen by their lengths. */
+  readonly windows?: WindowState;
 }
 
 /** What a loader must have in common with a state that it goes on from. */
@@ -48,10 +52,12 @@ export interface LoaderIdentity {
   readonly dataset: Fingerprint;
   /** How many records each source of a mixture has. */
   readonly sources: readonly number[] | undefined;
+  readonly windows?: WindowState | undefined;
 }
 
 /**
  * Holds a state that was saved to the loader that is to go on from it. The state may come from a file: nothing of it is believed.
+ * What it gives has the windows to go on by.
  *
  * @throws {KdataError} `state` when it is no state, or one of another data set, seed or order; the message says the difference.
  */
@@ -68,7 +74,9 @@ export function checkState(saved: unknown, own: LoaderIdentity): LoaderState {
   if (!own.sources && state.samples > own.dataset.records) {
     throw refuse(`${state.samples} samples delivered of an epoch of ${own.dataset.records}`);
   }
-  return state;
+  const { windows: savedWindows, ...rest } = state;
+  const windows = resumeWindows(savedWindows, own.windows, state.samples);
+  return windows ? { ...rest, windows } : rest;
 }
 
 function compareSources(saved: readonly SourceState[] | undefined, own: readonly number[] | undefined): string[] {
@@ -94,6 +102,16 @@ function parseState(saved: unknown): LoaderState {
     samples: wholeNumber(state, "samples"),
     dataset,
     ...(state["mixture"] !== undefined && { mixture: parseMixture(fieldsOf(state["mixture"], "its mixture")) }),
+    ...(state["windows"] !== undefined && { windows: parseWindows(fieldsOf(state["windows"], "its windows")) }),
+  };
+}
+
+function parseWindows(windows: Fields): WindowState {
+  return {
+    size: wholeNumber(windows, "size", "windows.", 1),
+    run: wholeNumber(windows, "run", "windows.", 1),
+    positions: wholeNumber(windows, "positions", "windows."),
+    digest: stringField(windows, "digest", "windows."),
   };
 }
 

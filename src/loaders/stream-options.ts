@@ -6,6 +6,7 @@ import { decodeOptions } from "../readers/tolerance.ts";
 import type { TransformDescription } from "../transforms/registry.ts";
 import type { OnError } from "./ledger.ts";
 import { checkSharedOptions } from "./options.ts";
+import { refuseWindows } from "./open-windows.ts";
 import { findPlace } from "./rank.ts";
 import type { StreamState } from "./stream-state.ts";
 import type { Remainder } from "./topology.ts";
@@ -90,5 +91,6 @@ export function resolveStreamOptions(options: StreamOptions): ResolvedStreamOpti
   checkWhole(ACTION, "bufferSize", bufferSize, 1);
   if (maxFailures !== Infinity) checkWhole(ACTION, "maxFailures", maxFailures, 0);
   checkSharedOptions(ACTION, resolved);
+  refuseWindows(ACTION, resolved.transforms);
   return resolved;
 }

@@ -6,8 +6,11 @@ import type { RandomStream } from "../core/random.ts";
 import type { Sample } from "../core/sample.ts";
 import type { Tensor } from "../core/tensor.ts";
 
-/** Maps the samples of a batch, in order, to the rows that are stacked, no more than those. The given samples are left as they are. */
-export type SamplesTransform = (samples: readonly Sample[]) => readonly Sample[];
+/**
+ * Maps the samples of a batch, in order, to the rows that are stacked, no more than those. The given samples are left as they are.
+ * `rowOf` says, in ascending order, which row each of them shares, where that was decided beforehand.
+ */
+export type SamplesTransform = (samples: readonly Sample[], rowOf?: readonly number[]) => readonly Sample[];
 
 /** The features of a batch, each with its leading axis. The memory of the tensors is the batch's own and may be written. */
 export type StackedFeatures = Readonly<Record<string, Column>>;

@@ -3,6 +3,7 @@
 
 /** A row that is being filled. */
 interface Row {
+  readonly number: number;
   readonly items: number[];
   left: number;
 }
@@ -15,15 +16,30 @@ interface Row {
  */
 export function packBestFit(sizes: readonly number[], capacity: number): readonly (readonly number[])[] {
   const order = sizes.map((_, item) => item).sort((a, b) => (sizes[b] as number) - (sizes[a] as number) || a - b);
+  /** By what is left in them, then by their numbers. */
   const rows: Row[] = [];
   for (const item of order) {
     const size = sizes[item] as number;
-    let best: Row | undefined;
-    for (const row of rows) if (row.left >= size && row.left < (best?.left ?? Infinity)) best = row;
-    if (!best) rows.push((best = { items: [], left: capacity }));
-    best.items.push(item);
-    best.left -= size;
+    const place = firstFrom(rows, size, 0);
+    const row = rows[place] ?? { number: rows.length, items: [], left: capacity };
+    rows.splice(place, 1);
+    row.items.push(item);
+    row.left -= size;
+    rows.splice(firstFrom(rows, row.left, row.number), 0, row);
   }
   const packed = rows.map(({ items }) => items.sort((a, b) => a - b));
   return packed.sort((a, b) => (a[0] as number) - (b[0] as number));
+}
+
+/** Finds the first row with so much left and, where it has exactly that, of at least this number. */
+function firstFrom(rows: readonly Row[], left: number, number: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const row = rows[middle] as Row;
+    if (row.left > left || (row.left === left && row.number >= number)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

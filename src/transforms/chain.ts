@@ -2,10 +2,12 @@
 
 import { KdataError } from "../core/errors.ts";
 import { deriveKey, RandomStream } from "../core/random.ts";
+import type { Sample } from "../core/sample.ts";
 import type { SamplesTransform, StackedFeatures } from "./batch-transform.ts";
+import { buildLength } from "./bucket-by-length.ts";
 import { buildCutmix } from "./cutmix.ts";
 import { buildMixup } from "./mixup.ts";
-import { buildPack } from "./pack.ts";
+import { buildPack, sequenceLength } from "./pack.ts";
 import { buildPadBatch } from "./pad-batch.ts";
 import {
   buildTransform,
@@ -33,6 +35,21 @@ export type BatchStep =
       readonly kind: "stack";
       readonly apply: (features: StackedFeatures, epoch: number, position: number) => void;
     };
+
+/** By what lengths the loader chooses which samples make up a batch. */
+export type LengthRule = {
+  /** How many transforms of samples come before the length is taken. */
+  readonly place: number;
+  /** Over how many batches of all ranks samples are chosen. */
+  readonly window: number;
+  /** @throws {KdataError} `shape` when the sample has no length. */
+  readonly lengthOf: (sample: Sample) => number;
+  /** What decides on the lengths and the choice by them, the window aside. */
+  readonly decidedBy: readonly TransformDescription[];
+} & (
+  | { readonly kind: "bucket"; readonly boundaries: readonly number[] | undefined }
+  | { readonly kind: "pack"; readonly length: number }
+);
 
 /** What the stages of `stageOf` work on. */
 const WORKS_ON = ["samples", "the samples of a batch", "a stacked batch"] as const;
@@ -68,7 +85,49 @@ export function splitChain(descriptions: readonly TransformDescription[]): Chain
  * @throws {KdataError} as {@link splitChain} and the builders do.
  */
 export function checkChain(descriptions: readonly TransformDescription[]): void {
-  for (const description of splitChain(descriptions).ofSamples) buildTransform(description);
+  const chain = splitChain(descriptions);
+  for (const description of chain.ofSamples) buildTransform(description);
+  findLengthRule(chain);
+}
+
+/**
+ * Finds by what lengths a chain has the loader choose samples. `undefined`: by none.
+ *
+ * @throws {KdataError} `usage` when two transforms would choose, or another one changes the samples before `pack` does.
+ */
+export function findLengthRule({ ofSamples, ofBatches }: Chain): LengthRule | undefined {
+  const rules: LengthRule[] = [];
+  for (const [place, description] of ofSamples.entries()) {
+    if (description.transform !== "bucketByLength") continue;
+    const { window, boundaries } = description;
+    const decidedBy = [...ofSamples.slice(0, place), { ...description, window: 1 }];
+    rules.push({ kind: "bucket", place, window, lengthOf: buildLength(description), boundaries, decidedBy });
+  }
+  for (const [place, description] of ofBatches.entries()) {
+    if (description.transform !== "pack" || description.window === undefined) continue;
+    if (place > 0) {
+      const [own, other] = ["pack with a window", ofBatches[0]?.transform ?? ""];
+      throw new KdataError("usage", `Cannot apply ${own} after ${other}: it takes the lengths of samples`);
+    }
+    const { window, length } = description;
+    const decidedBy = [...ofSamples, { ...description, window: 1 }];
+    rules.push({
+      kind: "pack",
+      place: ofSamples.length,
+      window,
+      length,
+      lengthOf: (sample) => sequenceLength(sample, description),
+      decidedBy,
+    });
+  }
+  if (rules.length <= 1) return rules[0];
+  throw new KdataError(
+    "usage",
+    "Cannot choose the samples of a batch twice: bucketByLength, and pack with a window, do so",
+    {
+      hint: "leave one of them",
+    },
+  );
 }
 
 /** Builds what is done to batches, in order. */

@@ -20,6 +20,8 @@ export interface PackSettings {
   readonly segments?: string;
   /** The name of the feature that counts in each sequence. Default `positions`. */
   readonly positions?: string;
+  /** Over how many batches, of all ranks together, sequences are packed. Default: each batch by itself. */
+  readonly window?: number;
 }
 
 /** The description that {@link pack} returns. */
@@ -30,9 +32,12 @@ export interface PackDescription {
   readonly value: number;
   readonly segments: string;
   readonly positions: string;
+  /** Left out where each batch is packed by itself. */
+  readonly window?: number;
 }
 
 const MAX_LENGTH = 2 ** 30; // more elements fill no memory of a batch
+const MAX_WINDOW = 2 ** 20;
 
 /**
  * Packs the sequences of a batch into fewer rows of a fixed length, by best fit: `batchSize` counts sequences, and the batch has as many
@@ -44,6 +49,12 @@ const MAX_LENGTH = 2 ** 30; // more elements fill no memory of a batch
  * A batch is packed by itself, so order, resume and ranks are as without; a larger `batchSize` packs better. Samples that only repeat others
  * to fill a batch (`remainder: "pad"`) are not packed.
  *
+ * With `window` the sequences of so many batches are packed together, which leaves less to fill up, and their rows are dealt out to these
+ * batches evenly: there are as many steps as without, and batches of a window have the same number of rows, give or take one. A batch has the
+ * sequences of its rows, in the order of their first ones; no row reaches from one window into the next. Where there are fewer rows than batches,
+ * some have none: they are left out, and with other ranks get one padded row. To know the lengths of a window its records are
+ * read and transformed once more, shared by all workers. Order and resume are as exact as without.
+ *
  * Works on batches: it comes after all transforms of samples, which must leave the features that are packed and no others.
  *
  * @throws {KdataError} `shape` when a sequence is longer than `length`, the features of a sample differ in n, or there are others.
@@ -51,28 +62,57 @@ const MAX_LENGTH = 2 ** 30; // more elements fill no memory of a batch
 export function pack(features: string | readonly string[], settings: PackSettings): PackDescription {
   const names = typeof features === "string" ? [features] : [...features];
   const action = `Cannot pack '${names.join("', '")}'`;
-  checkOptionNames(action, settings, ["length", "value", "segments", "positions"]);
-  const { length, value = 0, segments = "segments", positions = "positions" } = settings;
+  checkOptionNames(action, settings, ["length", "value", "segments", "positions", "window"]);
+  const { length, value = 0, segments = "segments", positions = "positions", window } = settings;
   checkWhole(action, "length", length, 1, MAX_LENGTH);
+  if (window !== undefined) checkWhole(action, "window", window, 1, MAX_WINDOW);
   if (names.length === 0) throw new RangeError("Cannot pack: no feature is given");
   const all = [...names, segments, positions];
   if (new Set(all).size < all.length) throw new RangeError(`${action}: a name comes twice in ${all.join(", ")}`);
-  return { transform: "pack", features: names, length, value, segments, positions };
+  const described = { transform: "pack", features: names, length, value, segments, positions } as const;
+  return window === undefined ? described : { ...described, window };
 }
 
 /** Builds the transform that {@link pack} describes. */
 export function buildPack(description: PackDescription): SamplesTransform {
-  return (samples) => {
-    const sizes = samples.map((sample) => lengthOf(sample, description));
-    return packBestFit(sizes, description.length).map((row) => {
+  return (samples, rowOf) => {
+    const sizes = samples.map((sample) => sequenceLength(sample, description));
+    const rows = rowOf ? groupByRow(rowOf) : packBestFit(sizes, description.length);
+    return rows.map((row) => {
       const parts = row.map((item) => samples[item] as Sample);
       const lengths = row.map((item) => sizes[item] as number);
+      checkRow(parts, lengths, description);
       return packRow(parts, lengths, description);
     });
   };
 }
 
-function lengthOf(sample: Sample, { features, length }: PackDescription): number {
+/** Groups items by their rows, which ascend. */
+function groupByRow(rowOf: readonly number[]): readonly (readonly number[])[] {
+  const rows: number[][] = [];
+  for (const [item, row] of rowOf.entries()) {
+    if (item > 0 && rowOf[item - 1] === row) rows.at(-1)?.push(item);
+    else rows.push([item]);
+  }
+  return rows;
+}
+
+/** Rows that were chosen beforehand hold what was measured then: a transform that gives another length each time is found out here. */
+function checkRow(parts: readonly Sample[], lengths: readonly number[], { length }: PackDescription): void {
+  const sum = lengths.reduce((all, one) => all + one, 0);
+  if (sum <= length) return;
+  throw packFault(
+    parts[0] as Sample,
+    `${sum} elements do not fit into a row of ${length}: a sequence has grown since its length was taken`,
+  );
+}
+
+/**
+ * Finds the length of the sequences of a sample.
+ *
+ * @throws {KdataError} `shape` when there is none, or it is longer than a row.
+ */
+export function sequenceLength(sample: Sample, { features, length }: PackDescription): number {
   const others = Object.keys(sample.features).filter((name) => !features.includes(name));
   if (others.length > 0) {
     throw packFault(sample, `the sample also has ${others.join(", ")}, which cannot be told apart in a row`, {

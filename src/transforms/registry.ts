@@ -4,6 +4,7 @@ import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
 import { RandomStream, deriveKey } from "../core/random.ts";
 import { emptyFeatures, type Feature, type Features } from "../core/sample.ts";
+import { buildBucketByLength, type BucketByLengthDescription } from "./bucket-by-length.ts";
 import { buildCast, type CastDescription } from "./cast.ts";
 import { buildCenterCrop, type CenterCropDescription } from "./center-crop.ts";
 import { buildColorJitter, type ColorJitterDescription } from "./color-jitter.ts";
@@ -36,6 +37,7 @@ import type { Transform } from "./transform.ts";
 
 /** A transform of samples as plain JSON, which crosses into a worker thread. Made by the function of the same name. */
 export type SampleTransformDescription =
+  | BucketByLengthDescription
   | CastDescription
   | CenterCropDescription
   | ColorJitterDescription
@@ -74,6 +76,7 @@ type Builders = {
 };
 
 const builders: Builders = {
+  bucketByLength: buildBucketByLength,
   cast: buildCast,
   centerCrop: buildCenterCrop,
   colorJitter: buildColorJitter,

@@ -55,6 +55,9 @@ export function buildRowsTransform(description: SampleTransformDescription): Row
       const rename = buildRename(description);
       return (stacked) => rename(stacked, noRandom);
     }
+    case "bucketByLength": {
+      return (stacked) => stacked;
+    }
     case "centerCrop":
     case "colorJitter":
     case "concat":
