@@ -1,183 +1,243 @@
 // How long one training step takes: kdata on onnx beside torch, Keras 3 on JAX and on torch, and stock tfjs on WebAssembly. The same
-// model, data, batch and optimizer (Adam), two threads each; a step is what a user waits for: batch in, loss out.
+// models, weights, data and optimizer (Adam), two threads each; a step is what a user waits for: batch in, loss out. That all train the
+// same is checked by the losses of the first steps.
 //
-//   npm run bench -- trainer [--quick] [--python PYTHON]
+//   npm run bench -- trainer [--quick] [--only MODEL] [--python PYTHON]
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { Trainer, layers, losses, optimizers } from "kdata/trainer";
 import { alternate, median, spread } from "./harness.mjs";
+import { openProducts } from "./matmul-model.mjs";
+import { featuresOf, models, trainerOf } from "./trainer-models.mjs";
 
-const INPUTS = 784;
-const HIDDEN = 512;
-const CLASSES = 10;
-const BATCH = 128;
-const WARM_STEPS = 20; // kernels are chosen and code is compiled by then
+const WARM_STEPS = 3; // kernels are chosen and code is compiled by then
+const COMPARED_STEPS = 3; // later, rounding has grown
+const LOSS_TOLERANCE = 1e-3; // relative; Keras and torch place Adam's epsilon differently
 const TFJS_STEPS = 4; // one takes a fifth of a second
-const LEARNING_RATE = 1e-3;
+const LARGE_STEPS = 2;
+const FIRST_STEP_LIMIT_MS = 500;
+const PYTHON_PEERS = ["torch", "torch compiled", "keras-jax", "keras-torch"];
 
 /** Measures every row, in milliseconds a step; `ratio` is the peer's time over ours. */
-export async function run({ quick = false, python, isSmoke = false } = {}) {
-  const [rounds, steps] = quick ? [3, 40] : [7, 100];
-  const peers = [
-    ...(python ? ["torch", "torch compiled", "keras-jax", "keras-torch"].map((way) => pythonPeer(python, way)) : []),
-    ...(isSmoke ? [] : [tfjsPeer()]),
-  ];
-  const own = ownSteps();
-  const counts = Object.fromEntries(peers.map(({ name }) => [name, name === "tfjs-wasm" ? TFJS_STEPS : steps]));
+export async function run({ quick = false, python, isSmoke = false, only } = {}) {
+  const rounds = quick ? 3 : 7;
+  const wanted = models.filter(({ name, isLarge }) => (only === undefined ? !isLarge : name === only));
+  const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
+  const peers = python ? PYTHON_PEERS.map((way) => pythonPeer(python, way)) : [];
+  const rows = [];
   try {
-    await own(WARM_STEPS);
+    for (const model of wanted.filter(({ isLarge }) => !isLarge)) {
+      const steps = isSmoke ? 2 : model.steps[quick ? 0 : 1];
+      const tfjs = model.name === "mlp" && !isSmoke ? [tfjsPeer(model.spec)] : [];
+      rows.push(...(await rowsOf(model, [...peers, ...tfjs], { rounds: isSmoke ? 1 : rounds, steps, folder })));
+      for (const each of tfjs) each.close();
+    }
+  } finally {
+    for (const each of peers) each.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  if (only === undefined || only === "first") rows.push(firstStep(isSmoke ? 1 : rounds));
+  const large = models.find(({ isLarge }) => isLarge);
+  if (only === large.name || (only === undefined && !quick)) rows.push(await largeRow(large, python));
+  return rows;
+}
+
+async function rowsOf(model, peers, { rounds, steps, folder }) {
+  const own = ownSteps(model);
+  try {
+    const weights = join(folder, `${model.name}.safetensors`);
+    await own.save(weights);
+    const { losses } = await own.steps(WARM_STEPS);
     const ready = [];
     for (const each of peers) {
-      if ((await each.steps(Math.min(counts[each.name], WARM_STEPS))) !== undefined) ready.push(each);
+      if (await isReady(each, { model: model.spec, weights, steps: WARM_STEPS }, losses)) ready.push(each);
     }
+    const products = model.name === "mlp" ? await openProducts(productsOf(model.spec)) : undefined;
     const measured = await alternate(
       {
-        ours: () => own(steps),
-        ...Object.fromEntries(ready.map((each) => [each.name, () => each.steps(counts[each.name])])),
-        floor: () => products(quick ? 20 : 60),
+        ours: async () => (await own.steps(steps)).times.slice(1),
+        ...Object.fromEntries(ready.map((each) => [each.name, () => each.times(steps)])),
+        ...(products && { floor: () => timesOf(products, steps) }),
       },
       rounds,
     );
-    return rowsOf(measured);
+    return rowsFrom(model, measured);
   } finally {
-    for (const each of peers) each.close();
+    await own.close();
   }
 }
 
-function rowsOf({ ours, floor, ...peers }) {
-  const what = `MLP ${INPUTS}-${HIDDEN}-${HIDDEN}-${CLASSES}, batch ${BATCH}`;
-  const row = (title, times, goal) => ({
-    name: title,
+/** Lets a peer make a model and its first steps; says whether it could. Other losses than ours would be another model. */
+async function isReady(peer, request, losses) {
+  const answer = await peer.ask(request);
+  if (answer.missing !== undefined) {
+    process.stderr.write(`${request.model.kind}, ${peer.name}: not measured, ${answer.missing}\n`);
+    return false;
+  }
+  for (const [step, loss] of (answer.losses ?? []).slice(0, COMPARED_STEPS).entries()) {
+    if (Math.abs(loss - losses[step]) <= LOSS_TOLERANCE * losses[step]) continue;
+    throw new Error(`${request.model.kind}, ${peer.name}: the losses ${answer.losses} are not ours, ${losses}`);
+  }
+  return true;
+}
+
+function rowsFrom({ title }, { ours, floor, ...peers }) {
+  const row = (name, times) => ({
+    name: `${title} / ${name}`,
     ours: median(ours),
     peer: times && median(times),
     unit: "ms/step",
     ratio: times && median(times) / median(ours),
-    goal,
     spread: spread(ours),
     peerSpread: times && spread(times),
-    raw: median(floor),
-    rawName: "its products alone, onnx",
+    ...(floor && { raw: median(floor), rawName: "its products alone, onnx" }),
   });
   const { "tfjs-wasm": tfjs, ...python } = peers;
   const byTime = Object.entries(python).sort(([, a], [, b]) => median(a) - median(b));
-  const [best] = byTime;
   return [
-    row(`${what} / the best peer in Python`, best?.[1], 1),
-    ...byTime.map(([peerName, times]) => row(`${what} / ${peerName}`, times)),
-    row(`${what} / stock tfjs-wasm`, tfjs, 5),
+    row("the best peer in Python", byTime[0]?.[1]),
+    ...byTime.map(([name, times]) => row(name, times)),
+    ...(tfjs ? [row("stock tfjs-wasm", tfjs)] : []),
   ];
 }
 
-/** Steps of kdata in one trainer that stays: gives the milliseconds of each but the first of a call. */
-function ownSteps() {
-  const model = layers.sequential([
-    layers.dense(HIDDEN, { activation: "relu" }),
-    layers.dense(HIDDEN, { activation: "relu" }),
-    layers.dense(CLASSES),
-  ]);
-  const trainer = new Trainer(model, {
-    backend: "onnx",
-    optimizer: optimizers.adam({ learningRate: LEARNING_RATE }),
-    loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
-  });
-  const x = Float32Array.from({ length: BATCH * INPUTS }, (_, i) => Math.sin(i));
-  const y = Int32Array.from({ length: BATCH }, (_, i) => i % CLASSES);
-  const features = {
-    x: { dtype: "float32", shape: [BATCH, INPUTS], data: x },
-    y: { dtype: "int32", shape: [BATCH], data: y },
-  };
-  const keys = Array.from(y, (_, i) => String(i));
-  return async (count) => {
-    const times = [];
-    let before = performance.now();
-    await trainer.fit(batchesOf(count), {
-      epochs: 1,
-      callbacks: [
-        {
-          onTrainBatchEnd() {
-            const now = performance.now();
-            times.push(now - before);
-            before = now;
-          },
-        },
-      ],
-    });
-    return times.slice(1);
+/** Time from making a trainer of the ViT to the end of its first step, each in a process of its own. */
+function firstStep(rounds) {
+  const times = Array.from({ length: rounds }, () => Number(inOwnProcess("vit", 1).times[0]));
+  const ours = median(times);
+  const name = "first step of the ViT, limit 0.5 s";
+  return { name, ours, peer: FIRST_STEP_LIMIT_MS, unit: "ms", ratio: FIRST_STEP_LIMIT_MS / ours, spread: spread(times) };
+}
+
+/** The whole ViT-Base in a process of its own, and then in torch's: both at once would not fit. */
+async function largeRow(model, python) {
+  const ours = inOwnProcess(model.name, 1 + LARGE_STEPS);
+  const [own, peer] = [ours, python && (await largePeer(model, python))].map(
+    (result) => result && { time: median(result.times.slice(1)), peak: `${(result.peakMib / 1024).toFixed(1)} GiB` },
+  );
+  const memory = [`${own.peak} of memory at most`, ...(peer ? [`torch ${peer.peak}`] : [])].join(", ");
+  process.stderr.write(`${model.title}: ${memory}\n`);
+  const name = `${model.title} / torch`;
+  return { name, ours: own.time, peer: peer?.time, unit: "ms/step", ratio: peer && peer.time / own.time };
+}
+
+async function largePeer(model, python) {
+  const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
+  const peer = pythonPeer(python, "torch");
+  try {
+    const weights = join(folder, "weights.safetensors");
+    inOwnProcess(model.name, 0, weights);
+    const answer = await peer.ask({ model: model.spec, weights, steps: 1 + LARGE_STEPS });
+    return answer.missing === undefined ? answer : undefined;
+  } finally {
+    peer.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function inOwnProcess(name, steps, weights) {
+  const script = fileURLToPath(import.meta.url);
+  const options = { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] };
+  const { stdout } = spawnSync(process.execPath, [script, name, String(steps), weights ?? ""], options);
+  return JSON.parse(stdout);
+}
+
+/** Steps of kdata in one trainer that stays: gives the milliseconds and the loss of each. */
+function ownSteps(model) {
+  const trainer = trainerOf(model);
+  const features = featuresOf(model);
+  const { batch: size } = model.spec;
+  const keys = Array.from({ length: size }, (_, i) => String(i));
+  return {
+    async steps(count) {
+      const [times, losses] = [[], []];
+      let before = performance.now();
+      const onTrainBatchEnd = ({ loss }) => {
+        const now = performance.now();
+        times.push(now - before);
+        losses.push(loss);
+        before = now;
+      };
+      await trainer.fit(batchesOf(count), { callbacks: [{ onTrainBatchEnd }] });
+      return { times, losses };
+    },
+    async save(path) {
+      await trainer.predict(batchesOf(1)); // opens the session
+      await trainer.save(path, { weightsOnly: true });
+    },
+    close: () => trainer.close(),
   };
 
   function* batchesOf(count) {
     for (let step = 0; step < count; step++) {
-      const batch = { size: BATCH, padded: 0, features, keys, epoch: 0, step, release() {}, copy: () => batch };
+      const batch = { size, padded: 0, features, keys, epoch: 0, step, release() {}, copy: () => batch };
       yield batch;
     }
   }
 }
 
-let session;
+/** Forward and backward products of the MLP: rows, inner, columns. */
+function productsOf({ inputs, hidden, classes, batch }) {
+  return [
+    [batch, inputs, hidden],
+    [batch, hidden, hidden],
+    [batch, hidden, classes],
+    [inputs, batch, hidden], // gradients of the weights
+    [hidden, batch, hidden],
+    [hidden, batch, classes],
+    [batch, hidden, hidden], // gradients of the activations
+    [batch, classes, hidden],
+  ];
+}
 
-/** The floor: the eight products of forward and backward, and nothing else, in onnxruntime. Milliseconds. */
-async function products(count) {
-  session ??= await openProducts();
+async function timesOf(action, count) {
   const times = [];
   for (let i = 0; i < count; i++) {
     const start = performance.now();
-    await session();
+    await action();
     times.push(performance.now() - start);
   }
   return times.slice(1);
 }
 
-async function openProducts() {
-  const { matmulModel } = await import("./matmul-model.mjs");
-  const { default: ort } = await import("onnxruntime-node");
-  const sizes = [
-    [BATCH, INPUTS, HIDDEN],
-    [BATCH, HIDDEN, HIDDEN],
-    [BATCH, HIDDEN, CLASSES],
-    [INPUTS, BATCH, HIDDEN], // gradients of the weights
-    [HIDDEN, BATCH, HIDDEN],
-    [HIDDEN, BATCH, CLASSES],
-    [BATCH, HIDDEN, HIDDEN], // gradients of the activations
-    [BATCH, CLASSES, HIDDEN],
-  ];
-  const opened = await ort.InferenceSession.create(matmulModel(sizes), { intraOpNumThreads: 2 });
-  const feeds = {};
-  for (const [i, [rows, inner, columns]] of sizes.entries()) {
-    feeds[`a${i}`] = new ort.Tensor("float32", new Float32Array(rows * inner).fill(0.5), [rows, inner]);
-    feeds[`b${i}`] = new ort.Tensor("float32", new Float32Array(inner * columns).fill(0.5), [inner, columns]);
-  }
-  return () => opened.run(feeds);
-}
-
-function tfjsPeer() {
-  return peer("tfjs-wasm", process.execPath, ["trainer-tfjs.mjs", String(INPUTS), String(HIDDEN)]);
+function tfjsPeer({ inputs, hidden }) {
+  const each = peer("tfjs-wasm", process.execPath, ["trainer-tfjs.mjs", String(inputs), String(hidden)]);
+  return { ...each, times: () => each.times(TFJS_STEPS) };
 }
 
 function pythonPeer(python, way) {
-  return peer(way, python, ["trainer.py", way, String(INPUTS), String(HIDDEN), String(CLASSES), String(BATCH)]);
+  return peer(way, python, ["trainer.py", way]);
 }
 
-/** A process that does as many steps as a line says, and answers with the milliseconds of each, or with what is missing. */
-function peer(peerName, command, [script, ...parameters]) {
+/** A process that answers a line with a line: how many steps to make, with how long they took and what they lost. */
+function peer(name, command, [script, ...parameters]) {
   const path = fileURLToPath(new URL(`peers/${script}`, import.meta.url));
   const child = spawn(command, [path, ...parameters], { stdio: ["pipe", "pipe", "ignore"] });
   child.on("error", () => {});
   child.stdin.on("error", () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  async function ask(request) {
+    child.stdin.write(`${JSON.stringify(request)}\n`);
+    const { value, done } = await lines.next();
+    return done ? { missing: "the process ended" } : JSON.parse(value);
+  }
   return {
-    name: peerName,
-    async steps(count) {
-      child.stdin.write(`${count}\n`);
-      const { value, done } = await lines.next();
-      const answer = done ? { missing: "the process ended" } : JSON.parse(value);
-      if (answer.missing === undefined) return answer.times;
-      process.stderr.write(`${peerName}: not measured, ${answer.missing}\n`);
-      return undefined;
-    },
-    close() {
-      child.kill();
-    },
+    name,
+    ask,
+    times: async (steps) => (await ask({ steps })).times,
+    close: () => void child.kill(),
   };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [name, steps, weights] = process.argv.slice(2);
+  const own = ownSteps(models.find((each) => each.name === name));
+  if (weights) await own.save(weights);
+  const { times } = Number(steps) > 0 ? await own.steps(Number(steps)) : { times: [] };
+  await own.close();
+  console.log(JSON.stringify({ times, peakMib: process.resourceUsage().maxRSS / 1024 }));
 }

@@ -1,5 +1,5 @@
-// Stock tfjs on WebAssembly, with its own gradients and its own Adam: does as many steps as each line says, and answers with the
-// milliseconds of each. usage: trainer-tfjs.mjs INPUTS HIDDEN
+// Stock tfjs on WebAssembly, with its own gradients and its own Adam: makes as many `steps` as each line says, and answers with
+// the milliseconds of each. usage: trainer-tfjs.mjs INPUTS HIDDEN
 import { register } from "node:module";
 import { createInterface } from "node:readline";
 import * as tf from "@tensorflow/tfjs-core";
@@ -35,7 +35,7 @@ const optimizer = tf.train.adam(1e-3);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const times = [];
-  for (let step = 0; step < Number(line); step++) {
+  for (let step = 0; step < JSON.parse(line).steps; step++) {
     const start = performance.now();
     const loss = optimizer.minimize(lossOf, true);
     loss.dataSync();

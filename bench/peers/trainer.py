@@ -1,77 +1,80 @@
-"""Trains the model of bench/trainer.mjs: does as many steps as each line says, and answers with the milliseconds of each as JSON.
+"""Trains the models of bench/trainer-models.mjs. Each line is a request in JSON: `model`, a description to make and `weights` to start
+from where it is to be another one, and how many `steps` to make. The answer is a line with the milliseconds and the loss of each, and
+the largest resident memory in MiB so far, or what is `missing`.
 
-usage: trainer.py torch|"torch compiled"|keras-jax|keras-torch INPUTS HIDDEN CLASSES BATCH
+usage: trainer.py torch|"torch compiled"|keras-jax|keras-torch
 """
 
 import json
 import os
+import resource
 import sys
 import time
 
 THREADS = 2
 os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={THREADS}"
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
-def data(inputs, classes, batch):
+def read_weights(path):
+    """Reads safetensors of float32: https://huggingface.co/docs/safetensors. Gives arrays by the paths of the model's parameters."""
     import numpy
 
-    x = numpy.sin(numpy.arange(batch * inputs, dtype="float32")).reshape(batch, inputs)
-    return x, (numpy.arange(batch) % classes).astype("int64")
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        body = file.read()
+    header.pop("__metadata__", None)
+    weights = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        weights[name.removeprefix("model/")] = numpy.frombuffer(body[start:end], "<f4").reshape(entry["shape"]).copy()
+    return weights
 
 
-def plain_torch(inputs, hidden, classes, batch, compiled):
-    import torch
+def batch_of(spec):
+    """Makes the same numbers as `featuresOf` does in JavaScript."""
+    import numpy
 
-    torch.set_num_threads(THREADS)
-    x, y = (torch.from_numpy(array) for array in data(inputs, classes, batch))
-    layers = [torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, classes)]
-    model = torch.nn.Sequential(*layers)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    forward = torch.compile(model) if compiled else model
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(forward(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
+    batch = spec["batch"]
+    if spec["kind"] == "lm":
+        places = numpy.arange(batch * spec["length"]).reshape(batch, spec["length"])
+        token = lambda i: ((i * 7919 + 13) % spec["vocabulary"]).astype("int64")
+        return token(places), token(places + 1)
+    shape = (batch, spec["inputs"]) if spec["kind"] == "mlp" else (batch, spec["size"], spec["size"], spec.get("channels", 3))
+    elements = numpy.arange(numpy.prod(shape), dtype="int64").reshape(shape)
+    return ((elements * 7919) % 1009 / 1009 - 0.5).astype("float32"), numpy.arange(batch) % spec["classes"]
 
 
-def keras_model(inputs, hidden, classes, batch, backend):
-    os.environ["KERAS_BACKEND"] = backend
-    import keras
-
-    if backend == "torch":
-        import torch
-
-        torch.set_num_threads(THREADS)
-    x, y = data(inputs, classes, batch)
-    layers = keras.layers
-    model = keras.Sequential([layers.Input((inputs,)), layers.Dense(hidden, "relu"), layers.Dense(hidden, "relu"), layers.Dense(classes)])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=loss, jit_compile="auto")
-    return lambda: float(model.train_on_batch(x, y))
+def open_model(way, spec, weights):
+    """Gives a function that makes one step and returns its loss."""
+    x, y = batch_of(spec)
+    if way.startswith("keras-"):
+        os.environ["KERAS_BACKEND"] = way.removeprefix("keras-")
+        from trainer_keras import open_step
+    else:
+        from trainer_torch import open_step
+    return open_step(spec, read_weights(weights), x, y, threads=THREADS, compiled=way == "torch compiled")
 
 
-def main(way, *sizes):
-    sizes = [int(size) for size in sizes]
-    try:
-        step = keras_model(*sizes, way[len("keras-") :]) if way.startswith("keras-") else plain_torch(*sizes, way == "torch compiled")
-        step()
-    except Exception as error:  # not installed, or a compiler that is not there
-        sys.stdin.readline()
-        print(json.dumps({"missing": f"{type(error).__name__}: {error}"[:200]}), flush=True)
-        return
+def main(way):
+    step = None
     for line in sys.stdin:
-        times = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - start) * 1000)
-        print(json.dumps({"times": times}), flush=True)
+        request = json.loads(line)
+        try:
+            if "model" in request:
+                step = None
+                step = open_model(way, request["model"], request["weights"])
+            times, losses = [], []
+            for _ in range(request["steps"]):
+                start = time.perf_counter()
+                losses.append(step())
+                times.append((time.perf_counter() - start) * 1000)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            answer = {"times": times, "losses": losses, "peakMib": peak}
+        except Exception as error:  # not installed, or a compiler that is not there
+            answer = {"missing": f"{type(error).__name__}: {error}"[:300]}
+        print(json.dumps(answer), flush=True)
 
 
 main(*sys.argv[1:])
