@@ -15,7 +15,7 @@ import { backendNames } from "../../src/trainer/registry.ts";
 import { batch, blobs, source } from "./batches.ts";
 
 /** In units of the whole loss: a part of it may be a small difference of large numbers. */
-const LOSS_TOLERANCE = 2e-5; // jax-js' exp and log are polynomials; onnx and tfjs stay below 1e-6
+const LOSS_TOLERANCE = 1e-5;
 
 const examples = [
   { title: "GAN", run: gan },

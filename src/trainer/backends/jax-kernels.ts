@@ -5,9 +5,9 @@ import type * as Jax from "@jax-js/jax";
 import { elementCount } from "../../core/tensor.ts";
 import type { HostTensor } from "../backend.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
-import { ERF_DENOMINATOR, ERF_LIMIT, ERF_NUMERATOR } from "../erf-approximation.ts";
 import { addsNothing } from "../plan-node.ts";
 import type { OpOf } from "../primitives.ts";
+import { erf, exp, log, tanh } from "./jax-math.ts";
 import { computeWindowOp } from "./jax-windows.ts";
 
 /** An array of jax-js; inside its compiler, one that stands for an array. */
@@ -46,9 +46,12 @@ export function kernelFor(jax: typeof Jax, node: PlanNode, sources: readonly Pla
     case "neg":
       return unary((x) => numpy.negative(x));
     case "exp":
+      return unary((x) => exp(jax, x));
     case "log":
-    case "sqrt":
+      return unary((x) => log(jax, x));
     case "tanh":
+      return unary((x) => tanh(jax, x));
+    case "sqrt":
     case "sin":
     case "cos":
     case "floor": {
@@ -204,20 +207,4 @@ function swapped(x: JaxArray): JaxArray {
   const axes = x.shape.map((_, axis) => axis);
   const [last, previous] = [axes.pop() ?? 0, axes.pop() ?? 0];
   return x.transpose([...axes, last, previous]);
-}
-
-/** The engine's own erf is off by 1.5e-7. */
-function erf({ numpy }: typeof Jax, value: JaxArray): JaxArray {
-  const x = numpy.clip(value, -ERF_LIMIT, ERF_LIMIT);
-  const square = numpy.multiply(x.ref, x.ref);
-  const numerator = polynomial(square.ref, ERF_NUMERATOR);
-  return numpy.divide(numpy.multiply(x, numerator), polynomial(square, ERF_DENOMINATOR));
-}
-
-function polynomial(x: JaxArray, [first = 0, ...others]: readonly number[]): JaxArray {
-  let value: JaxArray | number = first;
-  for (const coefficient of others) value = x.ref.mul(value).add(coefficient);
-  x.dispose();
-  if (typeof value === "number") throw new RangeError("Cannot compute polynomial: it is a constant");
-  return value;
 }

@@ -11,6 +11,8 @@ import { openInThread } from "../../../src/trainer/threaded-backend.ts";
 export interface Candidate {
   readonly name: string;
   readonly backend: Backend | undefined;
+  /** It computes in a thread of its own what another one computes in this one. */
+  readonly isThread: boolean;
   readonly reason: string;
 }
 
@@ -20,17 +22,17 @@ const threaded = ["reference", "onnx"];
 /** Opens every backend, tfjs on each of its engines, and some in a thread of their own. */
 export async function openCandidates(): Promise<Candidate[]> {
   const openers = [
-    ...backendNames.map((name) => ({ name, open: () => openBackend(name) })),
-    ...threaded.map((name) => ({ name: `${name} in a thread`, open: () => openInThread(name) })),
-    ...enginePackages.map((name) => ({ name: `tfjs on ${name}`, open: () => createTfjs([name]) })),
+    ...backendNames.map((name) => ({ name, isThread: false, open: () => openBackend(name) })),
+    ...threaded.map((name) => ({ name: `${name} in a thread`, isThread: true, open: () => openInThread(name) })),
+    ...enginePackages.map((name) => ({ name: `tfjs on ${name}`, isThread: false, open: () => createTfjs([name]) })),
   ];
   const candidates: Candidate[] = [];
-  for (const { name, open } of openers) {
+  for (const { name, isThread, open } of openers) {
     try {
-      candidates.push({ name, backend: await open(), reason: "" });
+      candidates.push({ name, backend: await open(), isThread, reason: "" });
     } catch (error) {
       if (!(error instanceof KdataError) || error.code !== "package") throw error;
-      candidates.push({ name, backend: undefined, reason: error.message });
+      candidates.push({ name, backend: undefined, isThread, reason: error.message });
     }
   }
   return candidates;
