@@ -9,6 +9,8 @@
 import { checkClaim, claim, layers, losses, ops, optimizers, Trainer, type Claim, type Sym } from "kdata/trainer";
 import type { Batch } from "kdata/core";
 
+const TRAINED_STEPS = 3;
+
 /** Makes the operators of one attention: heads are the third axis here, a part of the last one there. */
 export const onnxAttention: Claim = ({ inputs, output, attributes }) => {
   const [q, k] = inputs;
@@ -62,12 +64,14 @@ export interface Row {
   readonly backend: string;
   readonly claimed: boolean;
   readonly msPerStep: number;
+  /** Of each step that was trained before. */
+  readonly losses: readonly number[];
   readonly prediction: readonly number[];
   /** What `explain()` says of the claim. */
   readonly said: string;
 }
 
-/** Trains a step and predicts `steps` batches, with and without the claim, on each backend. */
+/** Trains three steps and predicts `steps` batches, with and without the claim, on each backend. */
 export async function run(backends: readonly string[], { steps = 20, length = 64 } = {}): Promise<Row[]> {
   const rows: Row[] = [];
   for (const claimed of [false, true]) {
@@ -87,7 +91,7 @@ async function measure(backend: string, steps: number, length: number): Promise<
   });
   try {
     const data = source(batch(length));
-    await trainer.fit(data);
+    const { loss = [] } = await trainer.fit(data, { epochs: TRAINED_STEPS });
     const { data: prediction } = await trainer.predict(data);
     const times: number[] = [];
     for (let step = 0; step < steps; step++) {
@@ -98,6 +102,7 @@ async function measure(backend: string, steps: number, length: number): Promise<
     const said = Object.entries(trainer.explain()).filter(([name]) => name.includes("claimed"));
     return {
       msPerStep: times.sort((a, b) => a - b)[steps >> 1] ?? NaN,
+      losses: loss,
       prediction: [...prediction],
       said: said.map(([name, value]) => `${name}: ${value}`).join("; "),
     };

@@ -13,6 +13,7 @@ export {
 } from "./core/index.ts";
 export { bench, type BenchOptions, type BenchReport } from "./cli/bench.ts";
 export { cat, type CatOptions, type CatReport } from "./cli/cat.ts";
+export { ContactSheet, type SheetFeatures, type SheetReport } from "./cli/contact-sheet.ts";
 export { indexShards, type IndexOptions, type IndexReport } from "./cli/make-index.ts";
 export { stats, type StatsOptions, type StatsReport } from "./cli/stats.ts";
 export { validate, type ValidateOptions, type ValidateReport } from "./cli/validate.ts";
