@@ -38,6 +38,7 @@ export type {
   PlanNode,
   RandomSpec,
 } from "./plan.ts";
+export { precisionNames, resolvePrecision, type Precision } from "./precision.ts";
 export { progressBar, type ProgressStream } from "./progress.ts";
 export { backendNames, openBackend, registerBackend, resolveBackendName } from "./registry.ts";
 export { StepTrainer, type StepFitOptions, type StepTrainerOptions } from "./step-trainer.ts";

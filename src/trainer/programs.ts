@@ -191,7 +191,7 @@ export class Programs {
   ): Planned {
     const { recipe } = this.#parts;
     if (target === undefined) {
-      return { plan: planPrediction(recipe.model, input), mixesRows: false, classes: undefined };
+      return { plan: planPrediction(recipe.model, input, recipe.precision), mixesRows: false, classes: undefined };
     }
     const planOf = entry === "train" ? planTraining : planEvaluation;
     const { plan, predictionShape, mixesRows } = planOf(recipe, input, target, weights);

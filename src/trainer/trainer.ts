@@ -20,6 +20,7 @@ import type { Loss } from "./losses/loss.ts";
 import type { Metric } from "./metrics/metric.ts";
 import type { Optimizer } from "./optimizers/optimizer.ts";
 import type { Plan } from "./plan.ts";
+import { explainPrecision, optimizerFor, resolvePrecision, type Precision } from "./precision.ts";
 import { Programs, type Purpose } from "./programs.ts";
 import { resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
@@ -55,6 +56,11 @@ export interface TrainerOptions {
   /** Settings that only this backend knows, such as `threads`; an unknown one is refused. */
   readonly knobs?: Knobs;
   /**
+   * What values between layers are rounded to: `float32`, `mixed_bfloat16` or `mixed_float16`. Weights, sums and losses stay float32,
+   * and in float16 the loss is scaled by itself. Default: the environment's `KDATA_PRECISION`, else `float32`.
+   */
+  readonly precision?: Precision;
+  /**
    * Computes in a thread of its own, so that loading, progress and signals never wait for a step. Default: where the backend
    * blocks the thread that asks, which all do but `reference`.
    */
@@ -72,6 +78,7 @@ const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
   sampleWeight: true,
   backend: true,
   knobs: true,
+  precision: true,
   computeThread: true,
   seed: true,
 };
@@ -109,15 +116,17 @@ export class Trainer {
   /**
    * Keeps the recipe. The backend is opened at the first batch, or by {@link Trainer.backend}.
    *
-   * @throws {KdataError} `usage` when there is no such option or backend.
+   * @throws {KdataError} `usage` when there is no such option, backend or precision; `unsupported` when the optimizer cannot do it.
    * @throws {RangeError} when the seed is not a whole number from 0 on.
    */
   constructor(model: Model, options: TrainerOptions) {
     checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
-    const { optimizer, loss, metrics = [], seed = 0 } = options;
+    const { loss, metrics = [], seed = 0 } = options;
+    const precision = resolvePrecision(options.precision);
+    const optimizer = optimizerFor(precision, options.optimizer);
     checkWhole("Cannot make trainer", "seed", seed, 0);
     checkMetricNames(metrics);
-    this.#recipe = { model, loss, metrics, optimizer };
+    this.#recipe = { model, loss, metrics, optimizer, precision };
     this.#seed = seed;
     this.#programs = new Programs({
       recipe: this.#recipe,
@@ -324,10 +333,10 @@ export class Trainer {
    */
   async exportOnnx(): Promise<Uint8Array> {
     const session = this.#programs.opened();
-    const { model } = this.#recipe;
+    const { model, precision } = this.#recipe;
     const input = this.#programs.input ?? {};
     function planOf(batch: number): Plan {
-      return planPrediction(model, ofBatch(input, batch));
+      return planPrediction(model, ofBatch(input, batch), precision);
     }
     const { planToOnnx } = await import("./backends/onnx-model.ts");
     return planToOnnx(planOf, { state: await session.read([...planOf(1).state.keys()]) });
@@ -335,7 +344,8 @@ export class Trainer {
 
   /** Says what the backend really does with this model. */
   explain(): Explanation {
-    return this.#programs.opened().explain();
+    const { precision = "float32", optimizer } = this.#recipe;
+    return explainPrecision(this.#programs.opened().explain(), precision, [optimizer]);
   }
 
   /** Frees the backend's memory; the trainer cannot be used afterwards. Calling it twice is harmless. */
