@@ -2,7 +2,8 @@
 
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
-import type { Backend, BackendFactory } from "./backend.ts";
+import type { Backend, BackendFactory, Knobs } from "./backend.ts";
+import { deviceWith } from "./knobs.ts";
 import { openInThread } from "./threaded-backend.ts";
 
 const DEFAULT_BACKEND = "onnx";
@@ -65,12 +66,23 @@ export async function openBackend(name: string): Promise<Backend> {
 }
 
 /**
- * Loads a backend as a trainer uses it: one whose steps block in a thread of its own, unless `computeThread` says otherwise.
+ * Loads a backend as a trainer uses it: one whose steps block in a thread of its own, unless `computeThread` says otherwise. What it
+ * gives is of these knobs: they are checked, and `device` says where it computes with them.
  *
- * @throws {KdataError} what {@link openBackend} throws; `backend` when the thread does not start.
+ * @throws {KdataError} what {@link openBackend} throws; `usage` for a knob that the backend does not know; `backend` when the thread
+ *   does not start.
+ * @throws {RangeError} for a value that a knob cannot have.
  */
-export async function openForTraining(name: string, computeThread = findBackend(name).blocks): Promise<Backend> {
-  return computeThread ? openInThread(name) : openBackend(name);
+export async function openForTraining(
+  name: string,
+  computeThread: boolean | undefined = findBackend(name).blocks,
+  knobs: Knobs = {},
+): Promise<Backend> {
+  if (computeThread) return openInThread(name, knobs);
+  const backend = await openBackend(name);
+  const { engine, knobs: specs } = backend;
+  const device = deviceWith(backend, knobs);
+  return { name, engine, device, ...(specs && { knobs: specs }), open: (state, own) => backend.open(state, own) };
 }
 
 function findBackend(name: string): Registration {

@@ -333,8 +333,9 @@ export class StepTrainer<const M extends string, const O extends string, const F
 
   async #open(state: Map<string, HostTensor>): Promise<Session> {
     for (const [name, rate] of this.#rates) state.set(...rateEntry(name, rate));
-    const backend = await openForTraining(this.#backendName, this.#options.computeThread);
-    const session = await backend.open(state, this.#options.knobs);
+    const { computeThread, knobs } = this.#options;
+    const backend = await openForTraining(this.#backendName, computeThread, knobs);
+    const session = await backend.open(state, knobs);
     try {
       await session.write(this.#given);
       await this.#restore(session);

@@ -171,6 +171,8 @@ export class Trainer {
    */
   async fit(data: DataSource, options: FitOptions = {}): Promise<History> {
     checkFitOptions(options);
+    this.#programs.checkOpen();
+    await this.#programs.backend(); // so that its knobs are checked also where nothing is left to train
     const { callbacks = [], epochs = 1, signal, classWeight } = options;
     const backup = callbacks.find((callback) => callback.backup)?.backup;
     const { deleteAtEnd = false, ...backupOptions } = backup ?? {};

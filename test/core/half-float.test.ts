@@ -45,7 +45,21 @@ test("float16 has the values of IEEE 754 binary16", () => {
 test.each(["float16", "bfloat16"] as const)("roundToHalf() gives what encoding and decoding as %s gives", (dtype) => {
   const bits = new Uint32Array(40_000);
   for (let i = 0, word = 1; i < bits.length; i++, word = (Math.imul(word, 1664525) + 1013904223) >>> 0) bits[i] = word;
-  const edges = [0, -0, 1e-40, 2 ** -25, 3 * 2 ** -25, 2 ** -14, 65519, 65520, -65520, 3.4e38, -Infinity, NaN, 1 + 2 ** -8];
+  const edges = [
+    0,
+    -0,
+    1e-40,
+    2 ** -25,
+    3 * 2 ** -25,
+    2 ** -14,
+    65519,
+    65520,
+    -65520,
+    3.4e38,
+    -Infinity,
+    NaN,
+    1 + 2 ** -8,
+  ];
   const values = Float32Array.from([...new Float32Array(bits.buffer), ...edges]);
   const wanted = Float32Array.from(values, (value) => decodeHalf(dtype, encodeHalf(dtype, value)));
   expect([...roundToHalf(dtype, values)]).toEqual([...wanted]);
