@@ -165,7 +165,12 @@ export const trainCommand: CommandDefinition<{
   },
 };
 
-function checkModule(exports: Record<string, unknown>, path: string): TrainingModule {
+/**
+ * Checks what a module exports.
+ *
+ * @throws {KdataError} `usage` when it lacks an export.
+ */
+export function checkModule(exports: Record<string, unknown>, path: string): TrainingModule {
   const { model, data, settings } = exports;
   if (!(model instanceof Layer)) throw missingExport(path, "model", "a Layer");
   if (typeof data !== "function" && !hasBatches(data)) throw missingExport(path, "data", DATA_SHAPE);
@@ -185,7 +190,7 @@ function hasBatches(data: unknown): data is TrainingData {
 }
 
 /** Opens the module's data. What its function throws is the module's own mistake, unless kdata says otherwise. */
-async function openData({ data }: TrainingModule, path: string): Promise<TrainingData> {
+export async function openData({ data }: TrainingModule, path: string): Promise<TrainingData> {
   if (typeof data !== "function") return data;
   let opened: unknown;
   try {

@@ -51,4 +51,13 @@ export {
   type History,
   type TrainerOptions,
 } from "./trainer.ts";
+export type {
+  BackendTimes,
+  BenchRecommendation,
+  KnobEffect,
+  TrainerBenchOptions,
+  TrainerBenchReport,
+} from "./trainer-bench.ts";
+export { formatTrainerBench } from "./trainer-bench-lines.ts";
+export type { KnobSpec, KnobSpecs, KnobValue } from "./knobs.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";

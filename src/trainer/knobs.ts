@@ -9,6 +9,8 @@ export type KnobSpec = {
   readonly about: string;
   /** What shows its effect: a training step, the default, or a prediction. */
   readonly measuredBy?: "train" | "predict";
+  /** It changes nothing unless a kernel is claimed. */
+  readonly isOfClaims?: boolean;
 } & (
   | {
       /** A whole number from 1 on. */

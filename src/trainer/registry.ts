@@ -13,6 +13,8 @@ interface Registration {
   readonly load: () => Promise<BackendFactory>;
   /** A step blocks the thread that asks for it, so a trainer gives the backend one of its own. */
   readonly blocks: boolean;
+  /** It is there to compare others with, not to train on. */
+  readonly isOracle?: boolean;
 }
 
 const registrations = new Map<string, Registration>([
@@ -20,11 +22,19 @@ const registrations = new Map<string, Registration>([
   ["tfjs", { load: async () => (await import("./backends/tfjs.ts")).createTfjs, blocks: true }],
   ["jax", { load: async () => (await import("./backends/jax.ts")).createJax, blocks: true }],
   // It is for comparisons of small models, to which a thread would add more than it takes.
-  ["reference", { load: async () => (await import("./backends/reference.ts")).createReference, blocks: false }],
+  [
+    "reference",
+    { load: async () => (await import("./backends/reference.ts")).createReference, blocks: false, isOracle: true },
+  ],
 ]);
 
 /** The name of every backend that comes with kdata, the default first. */
 export const backendNames: readonly string[] = [...registrations.keys()];
+
+/** Lists the backends that are worth measuring: all that there are, but those that others are only compared with. */
+export function benchedBackends(): string[] {
+  return Array.from(registrations).flatMap(([name, { isOracle = false }]) => (isOracle ? [] : [name]));
+}
 
 /**
  * Adds a backend of one's own under a name; trainers then take it as any other. It computes in the thread that asks: a thread of

@@ -26,6 +26,7 @@ import { resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
 import { toBatches } from "./to-batches.ts";
+import { benchTrainers, type TrainerBenchOptions, type TrainerBenchReport } from "./trainer-bench.ts";
 import { inspectModel, planPrediction, settingNames, statePrefix, type InputSpec, type Recipe } from "./train-step.ts";
 
 export type { BatchSource, DataSource } from "./batch-source.ts";
@@ -105,6 +106,7 @@ interface PendingState {
 export class Trainer {
   /** Set to true, by a callback: training ends with this batch or epoch, as if it had been the last one. */
   stopTraining = false;
+  readonly #options: TrainerOptions;
   readonly #recipe: Recipe;
   readonly #programs: Programs;
   readonly #seed: number;
@@ -126,6 +128,7 @@ export class Trainer {
     const optimizer = optimizerFor(precision, options.optimizer);
     checkWhole("Cannot make trainer", "seed", seed, 0);
     checkMetricNames(metrics);
+    this.#options = options;
     this.#recipe = { model, loss, metrics, optimizer, precision };
     this.#seed = seed;
     this.#programs = new Programs({
@@ -342,6 +345,26 @@ export class Trainer {
     }
     const { planToOnnx } = await import("./backends/onnx-model.ts");
     return planToOnnx(planOf, { state: await session.read([...planOf(1).state.keys()]) });
+  }
+
+  /**
+   * Times real steps of this model on `data`, on each backend, and with `knobs` what each knob and each precision does: trained by
+   * trainers of their own, so this one stays as it is.
+   *
+   * @throws {KdataError} `input` when there is no batch, `aborted` through `signal`, and what training throws.
+   */
+  async bench(data: DataSource, options: TrainerBenchOptions = {}): Promise<TrainerBenchReport> {
+    const { backend, knobs = {}, precision, ...rest } = this.#options;
+    return benchTrainers(
+      {
+        data: this.#inOrder(data, {}),
+        backend: resolveBackendName(backend),
+        knobs,
+        precision: resolvePrecision(precision),
+        make: ({ knobs: own = {}, ...variant }) => new Trainer(this.#recipe.model, { ...rest, ...variant, knobs: own }),
+      },
+      options,
+    );
   }
 
   /** Says what the backend really does with this model. */

@@ -66,5 +66,5 @@ function notHere(provider: Provider, reason: string, cause: unknown): KdataError
 
 /** Its messages begin with a place in its source. */
 function lastLine(message: string): string {
-  return message.split(". ").at(-1) ?? message;
+  return (message.trim().split(". ").at(-1) ?? message).trim();
 }

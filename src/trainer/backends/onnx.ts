@@ -39,7 +39,13 @@ const knobSpecs = {
   },
   // Idle threads that wait busily would take the cores from the loader's workers.
   spinning: { kind: "flag", about: "idle threads wait busily", default: false },
-  claims: { kind: "flag", about: "kernels that are claimed are used", default: true, measuredBy: "predict" },
+  claims: {
+    kind: "flag",
+    about: "kernels that are claimed are used",
+    default: true,
+    measuredBy: "predict",
+    isOfClaims: true,
+  },
 } as const satisfies KnobSpecs;
 
 type Settings = ReturnType<typeof readSettings>;
