@@ -8,7 +8,9 @@ import { loader } from "../loaders/index.ts";
 import type { ReadOptions } from "../readers/format.ts";
 import { findDataset } from "../readers/open.ts";
 import type { TransformDescription } from "../transforms/index.ts";
+import { formatTrainerBench } from "../trainer/index.ts";
 import { runBench, type BenchRun } from "./bench-run.ts";
+import { benchModule, isAboutTraining, readBenchTrainFlags, type BenchTrainFlags } from "./bench-train.ts";
 import { findBottleneck, type Bottleneck } from "./bottleneck.ts";
 import type { CommandDefinition } from "./command.ts";
 import { decodersOf } from "./decoders.ts";
@@ -117,7 +119,7 @@ export async function bench(spec: string | readonly string[], options: BenchOpti
   };
 }
 
-interface BenchFlags {
+interface BenchFlags extends BenchTrainFlags {
   readonly from?: string;
   readonly batch: string;
   readonly workers?: string;
@@ -132,7 +134,7 @@ interface BenchFlags {
 export const benchCommand: CommandDefinition<BenchFlags> = {
   configure(command) {
     command
-      .argument("<spec...>", "files, brace or glob patterns")
+      .argument("<spec...>", "files, brace or glob patterns; with --backends or --knobs a module as for kdata train")
       .option("-j, --workers <counts>", "worker threads, one run each: 0,1,2; default 0 and the number of cores")
       .option("--batch <samples>", "samples of a batch", String(DEFAULT_BATCH))
       .option("--seconds <time>", "how long each run takes", String(DEFAULT_SECONDS))
@@ -140,9 +142,14 @@ export const benchCommand: CommandDefinition<BenchFlags> = {
       .option("--seed <number>", "the seed of that order", "0")
       .option("--decode <kind>", "decode every feature of such bytes: jpeg, png, image for any picture")
       .option("--transforms <module>", "a module that exports `transforms`, applied behind --decode")
-      .addOption(fromOption(command));
+      .addOption(fromOption(command))
+      .option("--backends <names>", "time training steps of a module on these backends: onnx,tfjs or all")
+      .option("--knobs", "measure each knob and precision of the backends as well")
+      .option("--steps <count>", "training steps of a round; default 10")
+      .option("--rounds <count>", "rounds of each knob, in turn with the default; default 5");
   },
   async run({ args, flags, output, progress }) {
+    if (isAboutTraining(flags)) return runTraining({ args, flags, output, progress });
     const spec = inputSpec(args);
     if (isStream(spec)) throw new KdataError("usage", "Cannot bench standard input: a loader reads it only once");
     const options = await readFlags(flags);
@@ -161,6 +168,32 @@ export const benchCommand: CommandDefinition<BenchFlags> = {
     return undefined;
   },
 };
+
+async function runTraining({
+  args,
+  flags,
+  output,
+  progress,
+}: Parameters<typeof benchCommand.run>[0]): Promise<undefined> {
+  const [path = "", second] = args;
+  if (second !== undefined)
+    throw new KdataError("usage", `kdata bench --backends takes one module, not also ${second}`);
+  const options = readBenchTrainFlags(flags);
+  let parts = 0;
+  const report = await interruptible((signal) => {
+    progress.begin({ plain: path, data: { module: path } });
+    return benchModule(path, {
+      ...options,
+      signal,
+      onPart: (label) => {
+        progress.update({ label, position: parts++, total: undefined });
+      },
+    });
+  });
+  progress.end({ plain: `done ${formatQuantity(parts, "part")}`, data: { parts } });
+  await output.report(report, formatTrainerBench(report));
+  return undefined;
+}
 
 async function readFlags(flags: BenchFlags): Promise<BenchOptions> {
   const seconds = Number(flags.seconds);

@@ -8,12 +8,16 @@ import {
   Layer,
   Trainer,
   callbacks,
+  precisionNames,
   progressBar,
+  resolvePrecision,
+  type Backend,
   type BatchSource,
   type Callback,
   type CheckpointOptions,
   type History,
   type Knobs,
+  type Precision,
   type ProgressStream,
   type TrainingData,
   type TrainingModule,
@@ -35,6 +39,7 @@ export interface TrainOptions {
   readonly backend?: string;
   readonly epochs?: number;
   readonly seed?: number;
+  readonly precision?: Precision;
   /** Settings of the backend; each comes before the module's. */
   readonly knobs?: Knobs;
   /** A folder under which the run gets a folder of its own with `model.safetensors`, `model.onnx`, `history.json` and an event file. */
@@ -54,6 +59,7 @@ export interface TrainReport {
   readonly backend: string;
   readonly engine: string;
   readonly device: string;
+  readonly precision: Precision;
   readonly seed: number;
   readonly epochs: number;
   readonly seconds: number;
@@ -74,12 +80,13 @@ export async function train(modulePath: string, options: TrainOptions = {}): Pro
   const module = checkModule(await importModule(pathToFileURL(resolve(modulePath)).href), modulePath);
   const { epochs = 1, ...settings } = mergeSettings(module.settings, options);
   const trainer = new Trainer(module.model, settings);
-  const backend = await trainer.backend();
+  const backend = await openBackend(trainer);
+  const precision = resolvePrecision(settings.precision);
   const run = options.logdir === undefined ? undefined : makeRunFolder(options.logdir, modulePath);
   try {
     const data = await openData(module, modulePath);
     try {
-      options.progress?.write(`${banner(backend, settings, data)}\n`);
+      options.progress?.write(`${banner(backend, { ...settings, precision }, data)}\n`);
       const started = performance.now();
       const history = await fitAndSave(trainer, data, { epochs, run, options });
       const seconds = (performance.now() - started) / 1000;
@@ -89,6 +96,7 @@ export async function train(modulePath: string, options: TrainOptions = {}): Pro
         backend: name,
         engine,
         device,
+        precision,
         seed: settings.seed ?? 0,
         epochs,
         seconds,
@@ -109,6 +117,7 @@ export const trainCommand: CommandDefinition<{
   backend?: string;
   epochs?: string;
   seed?: string;
+  precision?: string;
   knob?: string[];
   logdir?: string;
   checkpoint?: string;
@@ -120,6 +129,7 @@ export const trainCommand: CommandDefinition<{
       .option("--backend <name>", `${backendNames.join(", ")}; before KDATA_BACKEND, before the module's own`)
       .option("--epochs <count>", "iterations over the data")
       .option("--seed <number>", "seed of the initial weights")
+      .option("--precision <policy>", `${precisionNames.join(", ")}; before KDATA_PRECISION, before the module's own`)
       .option("--knob <name=value...>", "settings of the backend, such as threads=1")
       .option(
         "--logdir <dir>",
@@ -130,7 +140,7 @@ export const trainCommand: CommandDefinition<{
   },
   async run({
     args: [module = ""],
-    flags: { backend, epochs, seed, knob, logdir, checkpoint, resume },
+    flags: { backend, epochs, seed, precision, knob, logdir, checkpoint, resume },
     output,
     progress,
   }) {
@@ -143,6 +153,7 @@ export const trainCommand: CommandDefinition<{
         ...(backend !== undefined && { backend }),
         ...(epochs !== undefined && { epochs: parseCount(epochs, "--epochs") }),
         ...(seed !== undefined && { seed: parseCount(seed, "--seed", 0) }),
+        ...(precision !== undefined && { precision: resolvePrecision(precision) }),
         ...(knob && { knobs: parseKnobs(knob) }),
         ...(logdir !== undefined && { logdir }),
         ...(checkpoint !== undefined && { checkpoint, resume: resume === true }),
@@ -154,7 +165,12 @@ export const trainCommand: CommandDefinition<{
   },
 };
 
-function checkModule(exports: Record<string, unknown>, path: string): TrainingModule {
+/**
+ * Checks what a module exports.
+ *
+ * @throws {KdataError} `usage` when it lacks an export.
+ */
+export function checkModule(exports: Record<string, unknown>, path: string): TrainingModule {
   const { model, data, settings } = exports;
   if (!(model instanceof Layer)) throw missingExport(path, "model", "a Layer");
   if (typeof data !== "function" && !hasBatches(data)) throw missingExport(path, "data", DATA_SHAPE);
@@ -174,7 +190,7 @@ function hasBatches(data: unknown): data is TrainingData {
 }
 
 /** Opens the module's data. What its function throws is the module's own mistake, unless kdata says otherwise. */
-async function openData({ data }: TrainingModule, path: string): Promise<TrainingData> {
+export async function openData({ data }: TrainingModule, path: string): Promise<TrainingData> {
   if (typeof data !== "function") return data;
   let opened: unknown;
   try {
@@ -199,14 +215,18 @@ function messageOf(error: unknown): string {
 }
 
 /** Flags beat the environment, which the trainer reads where no backend is named, which beats the module. */
-function mergeSettings(settings: TrainingSettings, { backend, epochs, seed, knobs }: TrainOptions): TrainingSettings {
-  const fromEnvironment = process.env["KDATA_BACKEND"];
-  const chosen = backend ?? fromEnvironment;
+function mergeSettings(
+  settings: TrainingSettings,
+  { backend, epochs, seed, precision, knobs }: TrainOptions,
+): TrainingSettings {
+  const chosen = backend ?? process.env["KDATA_BACKEND"];
+  const policy = precision ?? (process.env["KDATA_PRECISION"] ? resolvePrecision() : undefined);
   return {
     ...settings,
     ...(chosen !== undefined && chosen !== "" && { backend: chosen }),
     ...(epochs !== undefined && { epochs }),
     ...(seed !== undefined && { seed }),
+    ...(policy !== undefined && { precision: policy }),
     ...(knobs && { knobs: { ...settings.knobs, ...knobs } }),
   };
 }
@@ -217,6 +237,7 @@ function mergeSettings(settings: TrainingSettings, { backend, epochs, seed, knob
  * @throws {KdataError} `usage` when it is nothing of the kind.
  */
 function parseKnobs(given: readonly string[]): Knobs {
+  // Whether a value is one that the knob can have is the backend's to say.
   return Object.fromEntries(
     given.map((text): [string, string | number | boolean] => {
       const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? [];
@@ -229,6 +250,16 @@ function parseKnobs(given: readonly string[]): Knobs {
   );
 }
 
+/** Loads the backend. A knob with a wrong value is a mistake of the module's or of the command line's. */
+async function openBackend(trainer: Trainer): Promise<Backend> {
+  try {
+    return await trainer.backend();
+  } catch (error) {
+    if (error instanceof RangeError) throw new KdataError("usage", error.message, { cause: error });
+    throw error;
+  }
+}
+
 /** `backend onnx 1.30.0 cpu (2 threads) · seed 42 · 60,000 train / 10,000 test` */
 function banner(
   { name, engine, device }: { name: string; engine: string; device: string },
@@ -236,7 +267,12 @@ function banner(
   data: TrainingData,
 ): string {
   const version = engine.split(" ").at(-1) ?? "";
-  const parts = [`backend ${name} ${version} ${device}`, `seed ${settings.seed ?? 0}`];
+  const { precision = "float32" } = settings;
+  const parts = [
+    `backend ${name} ${version} ${device}`,
+    ...(precision === "float32" ? [] : [precision]),
+    `seed ${settings.seed ?? 0}`,
+  ];
   const sizes = [sampleCount(data.train, "train"), sampleCount(data.validation, "test")].filter((text) => text !== "");
   if (sizes.length > 0) parts.push(sizes.join(" / "));
   return parts.join(" · ");

@@ -48,6 +48,35 @@ export function encodeHalf(dtype: HalfDType, value: number): number {
   return sign | Math.min(encoded, infinity);
 }
 
+/**
+ * Rounds float32 numbers to those of a 16-bit float, as {@link encodeHalf} and {@link decodeHalf} would, many at a time.
+ *
+ * @returns new memory; the given numbers stay.
+ */
+export function roundToHalf(dtype: HalfDType, values: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  const rounded = Float32Array.from(values);
+  const bits = new Uint32Array(rounded.buffer);
+  const { fractionBits, bias } = layouts[dtype];
+  const dropped = 23 - fractionBits;
+  const half = (1 << (dropped - 1)) - 1;
+  const smallest = 2 ** (1 - bias); // of the numbers with a hidden bit
+  const spacing = smallest / 2 ** fractionBits;
+  const end = 2 ** (bias + 1);
+  for (let i = 0; i < rounded.length; i++) {
+    const value = rounded[i] ?? 0;
+    const magnitude = Math.abs(value);
+    if (magnitude < smallest) {
+      rounded[i] = roundHalfEven(magnitude / spacing) * (value < 0 || Object.is(value, -0) ? -spacing : spacing);
+    } else if (magnitude < Infinity) {
+      // The sum carries into the fraction that is kept, and from there into the exponent.
+      const all = bits[i] ?? 0;
+      bits[i] = ((all + half + ((all >>> dropped) & 1)) >>> dropped) << dropped;
+      if (Math.abs(rounded[i] ?? 0) >= end) rounded[i] = value < 0 ? -Infinity : Infinity;
+    }
+  }
+  return rounded;
+}
+
 /** The power of two at or below a number; -1023 for 0 and for the subnormal doubles, 1024 for infinity. */
 function exponentOf(magnitude: number): number {
   doubleBits.setFloat64(0, magnitude);

@@ -91,6 +91,8 @@ const adjoints: { readonly [K in OpKind]: Adjoint<K> } = {
       : ops.matmul(a, gradient, { transposeA: !transposeA }),
   ],
   cast: () => [null],
+  // What came in may have had any digits; what goes back is of the type, as the gradient of a value of that type is.
+  roundTo: ({ op: { format }, gradient }) => [ops.roundTo(gradient, format)],
   argmax: () => [null],
   cumsum: ({ op: { axis, exclusive, reverse }, gradient }) => [
     ops.cumsum(gradient, { axis, exclusive, reverse: !reverse }),

@@ -28,6 +28,11 @@ export function claimsOf(name: string): ReadonlyMap<string, Claim> {
   return claims.get(name) ?? new Map<string, Claim>();
 }
 
+/** Says whether anything is claimed. */
+export function hasClaims(): boolean {
+  return Array.from(claims.values()).some((table) => table.size > 0);
+}
+
 /** Makes the kernels that are claimed for one call, by backend. */
 export function claimedKernels(name: string, call: CompositeSpec): Record<string, KernelModel | string> {
   return Object.fromEntries(Array.from(claimsOf(name), ([backend, make]) => [backend, make(call)]));

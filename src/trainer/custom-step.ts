@@ -17,6 +17,7 @@ import {
 import * as ops from "./ops.ts";
 import type { Optimizer, ParameterStep } from "./optimizers/optimizer.ts";
 import type { GraphDType, Plan } from "./plan.ts";
+import type { Precision } from "./precision.ts";
 import { formatSpec } from "./primitives.ts";
 import { filled, initialParameter, inputFeedName, metricOutput, statePrefix, type FeedSpec } from "./train-step.ts";
 
@@ -103,6 +104,8 @@ export interface StepDefinition<M extends string, O extends string, F extends st
    * @returns values to hand back from each step. `loss`, a float32 scalar, has to be one of them; float32 scalars are logged.
    */
   step(context: StepContext<M, O, F>): Readonly<Record<string, Sym>> & { readonly loss: Sym };
+  /** Of the models' layers; what the step itself computes is float32. Default `float32`. */
+  readonly precision?: Precision;
 }
 
 /** A step as a plan. */
@@ -153,7 +156,8 @@ export function planStep<M extends string, O extends string, F extends string>(
     });
     return lossOf(outputs);
   });
-  const traced = traceModel(root, graph, batch, { training: true });
+  const { precision } = definition;
+  const traced = traceModel(root, graph, batch, { training: true, precision, roundsBorder: false });
   const total = ops.sum(weight);
   const logged = Object.keys(outputs).filter((name) => name !== "loss" && isScalar(outputs[name]));
   const handedBack: Record<string, Sym> = { loss: traced.output, weight: total };
@@ -188,11 +192,15 @@ export function planStep<M extends string, O extends string, F extends string>(
 }
 
 /** Plans the prediction of one of a step's models. Output: `prediction`. */
-export function planStepPrediction(models: Readonly<Record<string, Model>>, name: string, spec: FeedSpec): Plan {
+export function planStepPrediction(
+  { models, precision }: { readonly models: Readonly<Record<string, Model>>; readonly precision?: Precision },
+  name: string,
+  spec: FeedSpec,
+): Plan {
   const graph = new Graph();
   const x = graph.input(inputFeedName("x"), spec.shape, spec.dtype);
   const root = new StepRoot(models, () => (models[name] as Layer).apply(x));
-  const traced = traceModel(root, graph, x);
+  const traced = traceModel(root, graph, x, { precision, roundsBorder: false });
   const state = Object.fromEntries(
     traced.parameters.map(({ parameter, sym }) => [`${statePrefix.model}${parameter.path}`, sym]),
   );

@@ -1,6 +1,7 @@
 // Local simplifications while a graph is traced: what changes nothing makes no node. They keep later passes short,
 // differentiation above all, which multiplies by one and adds to zero a lot.
 
+import type { HalfDType } from "../core/half-float.ts";
 import type { Op, OpKind } from "./plan.ts";
 import { sameShape, type ValueSpec } from "./primitives.ts";
 
@@ -14,6 +15,20 @@ const neutralOperands: Partial<Record<OpKind, { readonly number: number; readonl
 
 /** Operations that change shape or dtype alone, so nothing where both stay. */
 const shapedOnlyKinds: ReadonlySet<OpKind> = new Set(["cast", "broadcast", "reshape", "slice", "pad", "concat"]);
+
+/** Operations whose elements are those of their first operand, or zeros. */
+const movingKinds: ReadonlySet<OpKind> = new Set([
+  "stopGradient",
+  "neg",
+  "reduceMax",
+  "reshape",
+  "broadcast",
+  "transpose",
+  "slice",
+  "pad",
+  "gather",
+  "maxPool2d",
+]);
 
 /** A value and the operation that made it. */
 interface Node<S> extends ValueSpec {
@@ -34,6 +49,7 @@ export function rewrite<S extends Node<S>>(op: Op, inputs: readonly S[], spec: V
   if (a === undefined) return undefined;
   if (b !== undefined) return rewriteBinary(op.kind, [a, b], spec);
   if (changesNothing(op, a) && fits(a, spec)) return { value: a };
+  if (op.kind === "roundTo" && isRounded(a, op.format)) return { value: a };
   if (op.kind === "neg" && a.op.kind === "neg") return { value: first(a.inputs) };
   if (op.kind === "transpose" && a.op.kind === "transpose") {
     const { perm } = a.op;
@@ -69,6 +85,15 @@ function fits(value: ValueSpec, spec: ValueSpec): boolean {
 function first<S>([value]: readonly S[]): S {
   if (value === undefined) throw new RangeError("Cannot rewrite graph: the operation has no operand");
   return value;
+}
+
+/** Says whether every element of a value is known to be a number of a 16-bit type: rounded to it, and no more than moved since. */
+function isRounded<S extends Node<S>>({ op, inputs }: S, format: HalfDType): boolean {
+  if (op.kind === "roundTo") return op.format === format;
+  const [source] = inputs;
+  if (source === undefined) return false;
+  if (op.kind === "max" || op.kind === "concat") return inputs.every((input) => isRounded(input, format));
+  return movingKinds.has(op.kind) && isRounded(source, format);
 }
 
 /** Says whether every element of a value is known to be one number. */

@@ -38,6 +38,7 @@ export type {
   PlanNode,
   RandomSpec,
 } from "./plan.ts";
+export { precisionNames, resolvePrecision, type Precision } from "./precision.ts";
 export { progressBar, type ProgressStream } from "./progress.ts";
 export { backendNames, openBackend, registerBackend, resolveBackendName } from "./registry.ts";
 export { StepTrainer, type StepFitOptions, type StepTrainerOptions } from "./step-trainer.ts";
@@ -50,4 +51,13 @@ export {
   type History,
   type TrainerOptions,
 } from "./trainer.ts";
+export type {
+  BackendTimes,
+  BenchRecommendation,
+  KnobEffect,
+  TrainerBenchOptions,
+  TrainerBenchReport,
+} from "./trainer-bench.ts";
+export { formatTrainerBench } from "./trainer-bench-lines.ts";
+export type { KnobSpec, KnobSpecs, KnobValue } from "./knobs.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";

@@ -38,6 +38,7 @@ export {
   min,
   mul,
   neg,
+  roundTo,
   sign,
   sin,
   sqrt,

@@ -89,6 +89,7 @@ function flopsOf(node: PlanNode, operands: readonly PlanNode[]): number {
     case "sin":
     case "cos":
     case "floor":
+    case "roundTo":
     case "add":
     case "sub":
     case "mul":

@@ -1,5 +1,6 @@
 // The language between the tracer and the backends: static shapes, a closed list of primitives, one table a backend.
 
+import type { HalfDType } from "../core/half-float.ts";
 import type { DType, Tensor } from "../core/tensor.ts";
 import type { Pair, Window } from "./windows.ts";
 
@@ -27,6 +28,7 @@ export type GraphDType = Extract<DType, "float32" | "int32" | "bool">;
  * - `scatterAdd`: the adjoint of gather: zeros of `[rows, ...]` with the rows of operand 1 added at the int32 indices of operand 0
  * - `matmul`: the last two axes, transposed first where `transposeA`, `transposeB` say; the leading axes are equal
  * - `cast`: to `dtype`; from float32 to int32 toward zero; bool as 0 and 1
+ * - `roundTo`: float32 to the nearest number of a 16-bit `format`, ties to even, kept as float32; infinite beyond its range
  * - `argmax`: the int32 index of the first greatest element along `axis`, which is removed
  * - `iota`: int32 counting along `axis` of `shape`
  * - `cumsum`: the sum of the elements so far along `axis`; `exclusive` without the element itself, `reverse` from the end
@@ -60,6 +62,7 @@ export type Op =
   | { readonly kind: "scatterAdd"; readonly rows: number }
   | { readonly kind: "matmul"; readonly transposeA: boolean; readonly transposeB: boolean }
   | { readonly kind: "cast"; readonly dtype: GraphDType }
+  | { readonly kind: "roundTo"; readonly format: HalfDType }
   | { readonly kind: "argmax"; readonly axis: number }
   | { readonly kind: "iota"; readonly shape: readonly number[]; readonly axis: number }
   | { readonly kind: "cumsum"; readonly axis: number; readonly exclusive: boolean; readonly reverse: boolean }

@@ -69,6 +69,7 @@ const operandCounts: { readonly [K in OpKind]: Operands<K, unknown>["length"] } 
   scatterAdd: 2,
   matmul: 2,
   cast: 1,
+  roundTo: 1,
   argmax: 1,
   cumsum: 1,
   conv2d: 2,

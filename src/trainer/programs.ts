@@ -87,9 +87,15 @@ export class Programs {
     return this.#input;
   }
 
-  /** Opens the backend. */
+  /**
+   * Opens the backend.
+   *
+   * @throws {KdataError} `usage` for a knob that it does not know.
+   * @throws {RangeError} for a value that a knob cannot have.
+   */
   async backend(): Promise<Backend> {
-    return (this.#backend ??= await openForTraining(this.#parts.backendName, this.#parts.computeThread));
+    const { backendName, computeThread, knobs } = this.#parts;
+    return (this.#backend ??= await openForTraining(backendName, computeThread, knobs));
   }
 
   /**
@@ -169,7 +175,8 @@ export class Programs {
     const session = this.#session;
     this.#session = undefined;
     this.#compiled.clear();
-    await session?.close();
+    if (session) await session.close();
+    else await this.#backend?.close?.();
   }
 
   /** Finds the program that takes exactly a batch's rows, else the next larger one, unless rows that only fill the batch would count. */
@@ -198,7 +205,7 @@ export class Programs {
   ): Planned {
     const { recipe } = this.#parts;
     if (target === undefined) {
-      return { plan: planPrediction(recipe.model, input), mixesRows: false, classes: undefined };
+      return { plan: planPrediction(recipe.model, input, recipe.precision), mixesRows: false, classes: undefined };
     }
     const planOf = entry === "train" ? planTraining : planEvaluation;
     const { plan, predictionShape, mixesRows } = planOf(recipe, input, target, weights);

@@ -2,7 +2,8 @@
 
 import { KdataError } from "../core/errors.ts";
 import { nearestName } from "../core/nearest.ts";
-import type { Backend, BackendFactory } from "./backend.ts";
+import type { Backend, BackendFactory, Knobs } from "./backend.ts";
+import { deviceWith } from "./knobs.ts";
 import { openInThread } from "./threaded-backend.ts";
 
 const DEFAULT_BACKEND = "onnx";
@@ -12,6 +13,8 @@ interface Registration {
   readonly load: () => Promise<BackendFactory>;
   /** A step blocks the thread that asks for it, so a trainer gives the backend one of its own. */
   readonly blocks: boolean;
+  /** It is there to compare others with, not to train on. */
+  readonly isOracle?: boolean;
 }
 
 const registrations = new Map<string, Registration>([
@@ -19,11 +22,19 @@ const registrations = new Map<string, Registration>([
   ["tfjs", { load: async () => (await import("./backends/tfjs.ts")).createTfjs, blocks: true }],
   ["jax", { load: async () => (await import("./backends/jax.ts")).createJax, blocks: true }],
   // It is for comparisons of small models, to which a thread would add more than it takes.
-  ["reference", { load: async () => (await import("./backends/reference.ts")).createReference, blocks: false }],
+  [
+    "reference",
+    { load: async () => (await import("./backends/reference.ts")).createReference, blocks: false, isOracle: true },
+  ],
 ]);
 
 /** The name of every backend that comes with kdata, the default first. */
 export const backendNames: readonly string[] = [...registrations.keys()];
+
+/** Lists the backends that are worth measuring: all that there are, but those that others are only compared with. */
+export function benchedBackends(): string[] {
+  return Array.from(registrations).flatMap(([name, { isOracle = false }]) => (isOracle ? [] : [name]));
+}
 
 /**
  * Adds a backend of one's own under a name; trainers then take it as any other. It computes in the thread that asks: a thread of
@@ -65,12 +76,23 @@ export async function openBackend(name: string): Promise<Backend> {
 }
 
 /**
- * Loads a backend as a trainer uses it: one whose steps block in a thread of its own, unless `computeThread` says otherwise.
+ * Loads a backend as a trainer uses it: one whose steps block in a thread of its own, unless `computeThread` says otherwise. What it
+ * gives is of these knobs: they are checked, and `device` says where it computes with them.
  *
- * @throws {KdataError} what {@link openBackend} throws; `backend` when the thread does not start.
+ * @throws {KdataError} what {@link openBackend} throws; `usage` for a knob that the backend does not know; `backend` when the thread
+ *   does not start.
+ * @throws {RangeError} for a value that a knob cannot have.
  */
-export async function openForTraining(name: string, computeThread = findBackend(name).blocks): Promise<Backend> {
-  return computeThread ? openInThread(name) : openBackend(name);
+export async function openForTraining(
+  name: string,
+  computeThread: boolean | undefined = findBackend(name).blocks,
+  knobs: Knobs = {},
+): Promise<Backend> {
+  if (computeThread) return openInThread(name, knobs);
+  const backend = await openBackend(name);
+  const { engine, knobs: specs } = backend;
+  const device = deviceWith(backend, knobs);
+  return { name, engine, device, ...(specs && { knobs: specs }), open: (state, own) => backend.open(state, own) };
 }
 
 function findBackend(name: string): Registration {

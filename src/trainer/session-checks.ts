@@ -70,19 +70,6 @@ export function checkKnobs(backend: string, knobs: Knobs, known: readonly string
   }
 }
 
-/**
- * Reads a knob that is a count, from a number or its digits.
- *
- * @throws {KdataError} `usage` when it is not a whole number from 1 on.
- */
-export function countKnob(backend: string, knobs: Knobs, name: string, otherwise: number): number {
-  const value = knobs[name];
-  if (value === undefined) return otherwise;
-  const count = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
-  if (typeof count === "number" && Number.isSafeInteger(count) && count >= 1) return count;
-  throw new KdataError("usage", `Cannot open ${backend}: ${name} is ${String(value)}, not a whole number from 1 on`);
-}
-
 function isSameSpec(a: ValueSpec, b: ValueSpec): boolean {
   return a.dtype === b.dtype && sameShape(a.shape, b.shape);
 }

@@ -32,6 +32,7 @@ const rules: { readonly [K in InferredKind]: Rule<K> } = {
   sin: inferUnary,
   cos: inferUnary,
   floor: inferUnary,
+  roundTo: inferUnary,
   add: (_, operands) => inferBinary(operands, ["float32", "int32"]),
   sub: (_, operands) => inferBinary(operands, ["float32", "int32"]),
   mul: (_, operands) => inferBinary(operands, ["float32", "int32"]),

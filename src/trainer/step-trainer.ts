@@ -12,6 +12,8 @@ import { planStep, planStepPrediction, stepOutput, WEIGHT_FEED, type StepDefinit
 import { EpochMeter, output, type MetricResult } from "./epoch-meter.ts";
 import { feedSpec, feedTensor } from "./feeds.ts";
 import { ratio, scalarOf } from "./metrics/metric.ts";
+import type { Optimizer } from "./optimizers/optimizer.ts";
+import { explainPrecision, optimizerFor, resolvePrecision } from "./precision.ts";
 import { RandomFeeds } from "./random-feeds.ts";
 import { openForTraining, resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
@@ -50,6 +52,7 @@ const optionNames: Readonly<Record<keyof StepTrainerOptions<string, string, stri
   step: true,
   backend: true,
   knobs: true,
+  precision: true,
   computeThread: true,
   seed: true,
 };
@@ -99,13 +102,18 @@ export class StepTrainer<const M extends string, const O extends string, const F
   /**
    * Keeps the definition. The step is traced and the backend opened at the first batch.
    *
-   * @throws {KdataError} `usage` when there is no such option or backend.
+   * @throws {KdataError} `usage` when there is no such option, backend or precision; `unsupported` when an optimizer cannot do it.
    * @throws {RangeError} when the seed is not a whole number from 0 on.
    */
   constructor(options: StepTrainerOptions<M, O, F>) {
     checkOptionNames("Cannot make step trainer", options, Object.keys(optionNames));
     checkWhole("Cannot make step trainer", "seed", options.seed ?? 0, 0);
-    this.#options = options;
+    const precision = resolvePrecision(options.precision);
+    const scaled = Object.entries<Optimizer>(options.optimizers).map(([name, one]) => [
+      name,
+      optimizerFor(precision, one),
+    ]);
+    this.#options = { ...options, precision, optimizers: Object.fromEntries(scaled) as typeof options.optimizers };
     this.#backendName = resolveBackendName(options.backend);
     this.#seed = options.seed ?? 0;
   }
@@ -170,7 +178,7 @@ export class StepTrainer<const M extends string, const O extends string, const F
     const key = `${model} ${x.dtype} ${x.shape.join()}`;
     let program = this.#predictions.get(key);
     if (program === undefined) {
-      program = await session.compile(planStepPrediction(this.#options.models, model, x));
+      program = await session.compile(planStepPrediction(this.#options, model, x));
       this.#predictions.set(key, program);
     }
     return output(await program.run(new Map([[inputFeedName("x"), x]])), "prediction");
@@ -245,7 +253,8 @@ export class StepTrainer<const M extends string, const O extends string, const F
 
   /** Says what the backend really does. */
   explain(): Explanation {
-    return this.#opened().explain();
+    const { precision = "float32", optimizers } = this.#options;
+    return explainPrecision(this.#opened().explain(), precision, Object.values<Optimizer>(optimizers));
   }
 
   /** Frees the backend's memory; the trainer cannot be used afterwards. Calling it twice is harmless. */
@@ -324,8 +333,9 @@ export class StepTrainer<const M extends string, const O extends string, const F
 
   async #open(state: Map<string, HostTensor>): Promise<Session> {
     for (const [name, rate] of this.#rates) state.set(...rateEntry(name, rate));
-    const backend = await openForTraining(this.#backendName, this.#options.computeThread);
-    const session = await backend.open(state, this.#options.knobs);
+    const { computeThread, knobs } = this.#options;
+    const backend = await openForTraining(this.#backendName, computeThread, knobs);
+    const session = await backend.open(state, knobs);
     try {
       await session.write(this.#given);
       await this.#restore(session);

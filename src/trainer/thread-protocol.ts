@@ -2,6 +2,7 @@
 
 import type { PackedError } from "../core/packed-error.ts";
 import type { Explanation, HostTensor, Knobs } from "./backend.ts";
+import type { KnobSpecs } from "./knobs.ts";
 import type { Plan } from "./plan.ts";
 
 /** What the thread is started with (`workerData`). */
@@ -14,7 +15,9 @@ export interface ThreadStart {
 export interface BackendDescription {
   readonly name: string;
   readonly engine: string;
+  /** With the knobs that were given. */
   readonly device: string;
+  readonly knobs: KnobSpecs | undefined;
 }
 
 /** A program in the thread, and what it and its session say of themselves now. */
@@ -28,7 +31,7 @@ type Tensors = ReadonlyMap<string, HostTensor>;
 
 /** The calls that the thread answers: arguments and result of each. Sessions and programs go by number. */
 export interface ThreadCalls {
-  readonly describe: { readonly args: readonly []; readonly result: BackendDescription };
+  readonly describe: { readonly args: readonly [knobs: Knobs]; readonly result: BackendDescription };
   readonly open: {
     readonly args: readonly [session: number, state: Tensors, knobs: Knobs | undefined];
     readonly result: Explanation;

@@ -3,6 +3,7 @@
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { packError } from "../core/packed-error.ts";
 import type { Backend, HostTensor, Program, Session } from "./backend.ts";
+import { deviceWith } from "./knobs.ts";
 import { openBackend } from "./registry.ts";
 import type { ThreadAnswer, ThreadCall, ThreadCalls, ThreadStart } from "./thread-protocol.ts";
 
@@ -38,8 +39,9 @@ class BackendHost {
   async answer(message: ThreadCall): Promise<ThreadCalls[keyof ThreadCalls]["result"]> {
     switch (message.name) {
       case "describe": {
-        const { name, engine, device } = await this.#opened();
-        return { name, engine, device };
+        const backend = await this.#opened();
+        const { name, engine, knobs } = backend;
+        return { name, engine, device: deviceWith(backend, message.args[0]), knobs };
       }
       case "open": {
         const [id, state, knobs] = message.args;

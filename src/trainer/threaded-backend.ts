@@ -5,25 +5,29 @@ import { KdataError } from "../core/errors.ts";
 import { unpackError } from "../core/packed-error.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "./backend.ts";
 import type { Plan } from "./plan.ts";
-import type { ThreadAnswer, ThreadCalls, ThreadStart } from "./thread-protocol.ts";
+import type { BackendDescription, ThreadAnswer, ThreadCalls, ThreadStart } from "./thread-protocol.ts";
 
 /**
  * Loads a backend in a thread that is started for it. It ends with the last session; a session opened later starts another one.
  *
  * Feeds in shared memory cross without a copy, others are copied once.
  *
+ * @param name - of the backend
+ * @param knobs - are checked, and `device` says where it computes with them
  * @throws {KdataError} what `openBackend` throws; `backend` when the thread does not start.
  */
-export async function openInThread(name: string): Promise<Backend> {
+export async function openInThread(name: string, knobs: Knobs = {}): Promise<Backend> {
   const host = new ThreadHost(name);
-  const { engine, device } = await host.call("describe", []);
+  const { engine, device, knobs: specs } = await host.describe(knobs);
   return {
     name,
     engine,
     device,
+    ...(specs && { knobs: specs }),
     async open(state, knobs) {
       return ThreadSession.open(host, state, knobs);
     },
+    close: () => host.endIfIdle(),
   };
 }
 
@@ -61,6 +65,16 @@ class ThreadHost {
     });
   }
 
+  /** Asks what the backend is. A thread in which it does not load, or that was given wrong knobs, ends. */
+  async describe(knobs: Knobs): Promise<BackendDescription> {
+    try {
+      return await this.call("describe", [knobs]);
+    } catch (error) {
+      await this.endIfIdle();
+      throw error;
+    }
+  }
+
   /** Numbers a new session. */
   addSession(): number {
     const session = this.#nextSession++;
@@ -71,6 +85,11 @@ class ThreadHost {
   /** Forgets a session; the thread ends with the last one. */
   async removeSession(session: number): Promise<void> {
     this.#sessions.delete(session);
+    await this.endIfIdle();
+  }
+
+  /** Ends the thread, unless it holds a session. */
+  async endIfIdle(): Promise<void> {
     if (this.#sessions.size > 0) return;
     const worker = this.#worker;
     this.#worker = undefined;

@@ -11,6 +11,7 @@ import type { Metric } from "./metrics/metric.ts";
 import * as ops from "./ops.ts";
 import type { Optimizer, ParameterStep } from "./optimizers/optimizer.ts";
 import type { GraphDType, Plan } from "./plan.ts";
+import type { Precision } from "./precision.ts";
 import { weightedSum } from "./targets.ts";
 
 /** Shape and dtype of one feature as the graph takes it, the batch axis included. */
@@ -28,6 +29,8 @@ export interface Recipe {
   readonly loss: Loss;
   readonly metrics: readonly Metric[];
   readonly optimizer: Optimizer;
+  /** Of the model's layers. Default `float32`. */
+  readonly precision?: Precision;
 }
 
 /**
@@ -117,10 +120,10 @@ export function planEvaluation(
 }
 
 /** Plans a prediction. Output: `prediction`, what the model returns. */
-export function planPrediction(model: Model, input: InputSpec): Plan {
+export function planPrediction(model: Model, input: InputSpec, precision?: Precision): Plan {
   const graph = new Graph();
   const { x, feeds } = declareInputs(graph, input);
-  const traced = traceModel(model, graph, x);
+  const traced = traceModel(model, graph, x, { precision });
   return graph.plan({
     name: "predict",
     feeds,
@@ -228,7 +231,7 @@ function traceSupervised(
   const { x, feeds } = declareInputs(graph, input);
   const y = graph.input(feedNames.target, target.shape, target.dtype);
   const weight = graph.input(feedNames.weight, mode.weightShape ?? [target.shape[0] ?? 1], "float32");
-  const model = traceModel(recipe.model, graph, x, mode);
+  const model = traceModel(recipe.model, graph, x, { training: mode.training, precision: recipe.precision });
 
   const sums = graph.scope("loss", () => {
     const values = recipe.loss.build(y, model.output);

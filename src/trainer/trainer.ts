@@ -22,11 +22,13 @@ import type { Loss } from "./losses/loss.ts";
 import type { Metric } from "./metrics/metric.ts";
 import type { Optimizer } from "./optimizers/optimizer.ts";
 import type { Plan } from "./plan.ts";
+import { explainPrecision, optimizerFor, resolvePrecision, type Precision } from "./precision.ts";
 import { Programs, type Purpose } from "./programs.ts";
 import { resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
 import { toBatches } from "./to-batches.ts";
+import { benchTrainers, type TrainerBenchOptions, type TrainerBenchReport } from "./trainer-bench.ts";
 import { inspectModel, planPrediction, settingNames, statePrefix, type InputSpec, type Recipe } from "./train-step.ts";
 
 export type { BatchSource, DataSource } from "./batch-source.ts";
@@ -57,6 +59,11 @@ export interface TrainerOptions {
   /** Settings that only this backend knows, such as `threads`; an unknown one is refused. */
   readonly knobs?: Knobs;
   /**
+   * What values between layers are rounded to: `float32`, `mixed_bfloat16` or `mixed_float16`. Weights, sums and losses stay float32,
+   * and in float16 the loss is scaled by itself. Default: the environment's `KDATA_PRECISION`, else `float32`.
+   */
+  readonly precision?: Precision;
+  /**
    * Computes in a thread of its own, so that loading, progress and signals never wait for a step. Default: where the backend
    * blocks the thread that asks, which all do but `reference`.
    */
@@ -74,6 +81,7 @@ const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
   sampleWeight: true,
   backend: true,
   knobs: true,
+  precision: true,
   computeThread: true,
   seed: true,
 };
@@ -100,6 +108,7 @@ interface PendingState {
 export class Trainer {
   /** Set to true, by a callback: training ends with this batch or epoch, as if it had been the last one. */
   stopTraining = false;
+  readonly #options: TrainerOptions;
   readonly #recipe: Recipe;
   readonly #programs: Programs;
   readonly #seed: number;
@@ -111,17 +120,20 @@ export class Trainer {
   /**
    * Keeps the recipe. The backend is opened at the first batch, or by {@link Trainer.backend}.
    *
-   * @throws {KdataError} `usage` when there is no such option or backend.
+   * @throws {KdataError} `usage` when there is no such option, backend or precision; `unsupported` when the optimizer cannot do it.
    * @throws {RangeError} when the seed is not a whole number from 0 on.
    * @throws {TypeError} when the model, the loss, the optimizer or a metric is none: a name in quotes.
    */
   constructor(model: Model, options: TrainerOptions) {
     checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
-    const { optimizer, loss, metrics = [], seed = 0 } = options;
+    const { loss, metrics = [], seed = 0 } = options;
+    const precision = resolvePrecision(options.precision);
+    const optimizer = optimizerFor(precision, options.optimizer);
     checkWhole("Cannot make trainer", "seed", seed, 0);
     checkParts(model, { optimizer, loss, metrics });
     checkMetricNames(metrics);
-    this.#recipe = { model, loss, metrics, optimizer };
+    this.#options = options;
+    this.#recipe = { model, loss, metrics, optimizer, precision };
     this.#seed = seed;
     this.#programs = new Programs({
       recipe: this.#recipe,
@@ -166,6 +178,8 @@ export class Trainer {
    */
   async fit(data: DataSource, options: FitOptions = {}): Promise<History> {
     checkFitOptions(options);
+    this.#programs.checkOpen();
+    await this.#programs.backend(); // so that its knobs are checked also where nothing is left to train
     const { callbacks = [], epochs = 1, signal, classWeight } = options;
     const backup = callbacks.find((callback) => callback.backup)?.backup;
     const { deleteAtEnd = false, ...backupOptions } = backup ?? {};
@@ -329,18 +343,39 @@ export class Trainer {
    */
   async exportOnnx(): Promise<Uint8Array> {
     const session = this.#programs.opened();
-    const { model } = this.#recipe;
+    const { model, precision } = this.#recipe;
     const input = this.#programs.input ?? {};
     function planOf(batch: number): Plan {
-      return planPrediction(model, ofBatch(input, batch));
+      return planPrediction(model, ofBatch(input, batch), precision);
     }
     const { planToOnnx } = await import("./backends/onnx-model.ts");
     return planToOnnx(planOf, { state: await session.read([...planOf(1).state.keys()]) });
   }
 
+  /**
+   * Times real steps of this model on `data`, on each backend, and with `knobs` what each knob and each precision does: trained by
+   * trainers of their own, so this one stays as it is.
+   *
+   * @throws {KdataError} `input` when there is no batch, `aborted` through `signal`, and what training throws.
+   */
+  async bench(data: DataSource, options: TrainerBenchOptions = {}): Promise<TrainerBenchReport> {
+    const { backend, knobs = {}, precision, ...rest } = this.#options;
+    return benchTrainers(
+      {
+        data: this.#inOrder(data, {}),
+        backend: resolveBackendName(backend),
+        knobs,
+        precision: resolvePrecision(precision),
+        make: ({ knobs: own = {}, ...variant }) => new Trainer(this.#recipe.model, { ...rest, ...variant, knobs: own }),
+      },
+      options,
+    );
+  }
+
   /** Says what the backend really does with this model. */
   explain(): Explanation {
-    return this.#programs.opened().explain();
+    const { precision = "float32", optimizer } = this.#recipe;
+    return explainPrecision(this.#programs.opened().explain(), precision, [optimizer]);
   }
 
   /** Frees the backend's memory; the trainer cannot be used afterwards. Calling it twice is harmless. */

@@ -198,3 +198,32 @@ test("bench of an empty data set says that there is no batch", async () => {
   expect(code).toBe(0);
   expect(stdout).toContain("bound by: nothing, there is no batch");
 });
+
+test("--backends measures a module's model and prints the recommendation; two modules are refused", async () => {
+  const module = join(folder, "model.ts");
+  writeFileSync(
+    module,
+    `import { layers, losses, optimizers } from "kdata/trainer";
+     export const model = layers.dense(2);
+     const batch = {
+       size: 2, padded: 0, keys: ["a", "b"], epoch: 0, step: 0, release() {}, copy: () => batch,
+       features: {
+         x: { dtype: "float32", shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) },
+         y: { dtype: "int32", shape: [2], data: Int32Array.of(0, 1) },
+       },
+     };
+     export const data = { train: { async *[Symbol.asyncIterator]() { for (let i = 0; i < 4; i++) yield batch; } } };
+     export const settings = { optimizer: optimizers.sgd(), loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }) };`,
+  );
+  const flags = ["--backends", "reference", "--knobs", "--steps", "1", "--rounds", "1"];
+  const { code, stdout } = await kdata(["bench", module, ...flags]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^reference +precision=mixed_float16 +train /m);
+  expect(stdout).toMatch(/^recommended: reference/m);
+  const json = await kdata(["bench", module, ...flags, "--json"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ schema: "kdata.bench-train/1", batchSize: 2 });
+  expect((await kdata(["bench", module, module, ...flags])).code).toBe(2);
+  expect((await kdata(["bench", module, "--backends", "onxx"])).stderr).toMatch(
+    /unknown backend 'onxx' .*did you mean onnx/,
+  );
+});

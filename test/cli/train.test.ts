@@ -149,6 +149,33 @@ describe("kdata train", () => {
     expect(resumed.stderr).toMatch(/^resume .*step-\d+: epoch 1, \d steps? done$/m);
     expect((JSON.parse(resumed.stdout) as Report).history).toEqual(whole.history);
     expect(kdata([...args, "--resume"]).status).toBe(2);
+    // Nothing is left to train, and the knobs are looked at all the same.
+    const misspelt = kdata([...checkpointed, "--resume", "--knob", "treads=1"]);
+    expect(misspelt.stderr).toMatch(/unknown knob 'treads' .*did you mean threads\?/);
+    expect(misspelt.status).toBe(2);
+  });
+
+  test("the first line says what knobs and precision are in effect; a wrong value is a usage error with the choices", () => {
+    const module = join(folder, "blobs.ts");
+    writeFileSync(module, blobs);
+    const args = ["train", module, "--epochs", "1"];
+    for (const threads of [1, 3]) {
+      const { stderr } = kdata([...args, "--knob", `threads=${threads}`, "graphOptimization=basic"]);
+      expect(stderr).toMatch(new RegExp(`^backend onnx \\S+ cpu \\(${threads} threads?\\) · seed 5`));
+    }
+    const mixed = kdata([...args, "--json"], { KDATA_PRECISION: "mixed_bfloat16" });
+    expect(mixed.stderr).toMatch(/ · mixed_bfloat16 · seed 5/);
+    expect(JSON.parse(mixed.stdout)).toMatchObject({ precision: "mixed_bfloat16" });
+    const flag = kdata([...args, "--json", "--precision", "float32"], { KDATA_PRECISION: "mixed_bfloat16" });
+    expect(JSON.parse(flag.stdout)).toMatchObject({ precision: "float32" });
+    const wrong = kdata([...args, "--knob", "graphOptimization=some"]);
+    expect(wrong.stderr).toMatch(
+      /error\[usage\]: .*graphOptimization is "some", not one of disabled, basic, extended, all/,
+    );
+    expect(wrong.status).toBe(2);
+    const policy = kdata([...args, "--precision", "mixed_bfloat61"]);
+    expect(policy.stderr).toMatch(/unknown precision 'mixed_bfloat61' .*did you mean mixed_bfloat16\?/);
+    expect(policy.status).toBe(2);
   });
 
   test("an unknown backend is one line with the known ones, exit code 2", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decodeHalf, encodeHalf } from "../../src/core/half-float.ts";
+import { decodeHalf, encodeHalf, roundToHalf } from "../../src/core/half-float.ts";
 
 describe.each(["float16", "bfloat16"] as const)("%s", (dtype) => {
   test("every one of the 65,536 bit patterns survives decoding and encoding", () => {
@@ -40,4 +40,27 @@ test("float16 has the values of IEEE 754 binary16", () => {
   expect(encodeHalf("float16", 65519)).toBe(0x7bff);
   expect(encodeHalf("float16", 65520)).toBe(0x7c00);
   expect(encodeHalf("float16", -Infinity)).toBe(0xfc00);
+});
+
+test.each(["float16", "bfloat16"] as const)("roundToHalf() gives what encoding and decoding as %s gives", (dtype) => {
+  const bits = new Uint32Array(40_000);
+  for (let i = 0, word = 1; i < bits.length; i++, word = (Math.imul(word, 1664525) + 1013904223) >>> 0) bits[i] = word;
+  const edges = [
+    0,
+    -0,
+    1e-40,
+    2 ** -25,
+    3 * 2 ** -25,
+    2 ** -14,
+    65519,
+    65520,
+    -65520,
+    3.4e38,
+    -Infinity,
+    NaN,
+    1 + 2 ** -8,
+  ];
+  const values = Float32Array.from([...new Float32Array(bits.buffer), ...edges]);
+  const wanted = Float32Array.from(values, (value) => decodeHalf(dtype, encodeHalf(dtype, value)));
+  expect([...roundToHalf(dtype, values)]).toEqual([...wanted]);
 });

@@ -64,12 +64,14 @@ test("ViT-Base has 86 million parameters", () => {
 });
 
 test.each([
-  ["onnx", "0,1", 2],
-  ["onnx,tfjs,jax", "0", 4],
+  ["onnx", "0,1", "float32", 2],
+  ["onnx,tfjs,jax", "0", "float32", 4],
+  ["onnx,tfjs", "0", "mixed_bfloat16", 3],
 ] as const)(
-  "the program holds its promises over formats on %s with %s workers",
-  async (backends, workers, promises) => {
-    const flags = ["--backends", backends, "--workers", workers, "--steps", "2", "--batch-size", "8"];
+  "the program holds its promises over formats on %s with %s workers in %s",
+  async (backends, workers, precision, promises) => {
+    const run = ["--backends", backends, "--workers", workers, "--precision", precision];
+    const flags = [...run, "--steps", "2", "--batch-size", "8"];
     const args = ["scripts/run-example.mjs", "examples/vit.ts", ...flags];
     const { stdout } = await promisify(execFile)(process.execPath, args);
     expect(stdout.match(/^ok /gm)).toHaveLength(promises);

@@ -8,6 +8,7 @@ import type { GraphDType, PlanNode, Relation } from "../plan.ts";
 import { addsNothing } from "../plan-node.ts";
 import type { OpOf } from "../primitives.ts";
 import { erf, exp, log, tanh } from "./jax-math.ts";
+import { roundTo } from "./jax-rounding.ts";
 import { computeWindowOp } from "./jax-windows.ts";
 
 /** An array of jax-js; inside its compiler, one that stands for an array. */
@@ -105,6 +106,8 @@ export function kernelFor(jax: typeof Jax, node: PlanNode, sources: readonly Pla
       return binary((a, b) => numpy.matmul(op.transposeA ? swapped(a) : a, op.transposeB ? swapped(b) : b));
     case "cast":
       return unary((x) => x.astype(numpy[op.dtype]));
+    case "roundTo":
+      return unary((x) => roundTo(jax, x, op.format));
     case "argmax":
       return unary((x) => numpy.argmax(x, op.axis));
     case "cumsum":

@@ -7,10 +7,11 @@ import type * as Jax from "@jax-js/jax";
 import { KdataError } from "../../core/errors.ts";
 import { elementCount } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
+import { readKnobs, type KnobSpecs } from "../knobs.ts";
 import { nodeOf } from "../plan-node.ts";
 import type { GraphDType, Plan, PlanNode } from "../plan.ts";
 import type { ValueSpec } from "../primitives.ts";
-import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
+import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";
 import { simplifyPlan } from "../simplify.ts";
 import { kernelFor, uploadTensor, type JaxArray } from "./jax-kernels.ts";
 
@@ -19,6 +20,8 @@ const VERSION = "0.1.25"; // the package does not tell its own
 const DEVICE = "wasm (1 thread)"; // its threads are those of browsers, which Node has not
 
 const SCALAR: ValueSpec = { dtype: "int32", shape: [] };
+
+const knobs: KnobSpecs = {};
 
 const explanation: Explanation = { engine: `jax-js ${VERSION}`, device: DEVICE, threads: 1, precision: "float32" };
 
@@ -33,9 +36,10 @@ export async function createJax(): Promise<Backend> {
     name: "jax",
     engine: `jax-js ${VERSION}`,
     device: DEVICE,
-    open(state, knobs: Knobs = {}) {
+    knobs,
+    open(state, given: Knobs = {}) {
       return Promise.resolve().then(() => {
-        checkKnobs("jax", knobs, []);
+        readKnobs("jax", knobs, given);
         return new JaxSession(jax, state);
       });
     },

@@ -128,6 +128,14 @@ export function appendNode(draft: ModelDraft, node: PlanNode, operands: readonly
     case "cast":
       emit.last("Cast", names, [integer("to", dataTypes[op.dtype])]);
       return;
+    case "roundTo":
+      // ONNX Runtime rounds in both casts' stead to nearest, ties to even, and does not take them for nothing.
+      emit.last(
+        "Cast",
+        [emit.step("Cast", names, [integer("to", dataTypes[op.format])])],
+        [integer("to", dataTypes.float32)],
+      );
+      return;
     case "argmax":
       // ArgMax counts in int64.
       emit.last(

@@ -3,8 +3,8 @@
 
 import protobuf from "protobufjs/light.js";
 
-/** TensorProto.DataType of the graph's dtypes, and of the int64 that ONNX wants for shapes and axes. */
-export const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+/** TensorProto.DataType of the graph's dtypes, of the int64 that ONNX wants for shapes and axes, and of types to round to. */
+export const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, bfloat16: 16 } as const;
 
 /** AttributeProto.AttributeType of the attributes that kdata writes. */
 export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const;

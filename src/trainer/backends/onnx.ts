@@ -9,31 +9,52 @@ import { KdataError } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { TakenClaims } from "../composites.ts";
+import { readKnobs, type KnobSpecs } from "../knobs.ts";
 import type { GraphDType, Plan } from "../plan.ts";
 import { explainCost } from "../plan-cost.ts";
 import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
-import { checkFeeds, checkKnobs, checkPlanState, checkState, countKnob } from "../session-checks.ts";
+import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";
 import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
+import { checkProvider } from "./onnx-provider.ts";
 
 const PACKAGE = "onnxruntime-node@1.30.0";
 
 /** ONNX Runtime writes warnings and errors to standard error, which belongs to the program. Errors are thrown as well. */
 const LOG_FATAL_ONLY = 4;
 
-const optimizationLevels = ["disabled", "basic", "extended", "all"] as const;
-type OptimizationLevel = (typeof optimizationLevels)[number];
+const knobSpecs = {
+  threads: { kind: "count", about: "threads that compute", default: availableParallelism() },
+  graphOptimization: {
+    kind: "choice",
+    about: "how far the engine rewrites the graph",
+    default: "all",
+    choices: ["disabled", "basic", "extended", "all"],
+  },
+  executionProvider: {
+    kind: "choice",
+    about: "where it computes",
+    default: "cpu",
+    choices: ["cpu", "webgpu", "cuda"],
+  },
+  // Idle threads that wait busily would take the cores from the loader's workers.
+  spinning: { kind: "flag", about: "idle threads wait busily", default: false },
+  claims: {
+    kind: "flag",
+    about: "kernels that are claimed are used",
+    default: true,
+    measuredBy: "predict",
+    isOfClaims: true,
+  },
+} as const satisfies KnobSpecs;
 
-interface Settings {
-  readonly threads: number;
-  readonly graphOptimization: OptimizationLevel;
-}
+type Settings = ReturnType<typeof readSettings>;
 
 /**
  * Loads ONNX Runtime.
  *
  * Knobs of its sessions: `threads` (default: as many as the machine has cores), `graphOptimization` (`disabled`, `basic`,
- * `extended` or `all`, the default).
+ * `extended` or `all`, the default), `executionProvider` (`cpu`, the default, `webgpu` or `cuda`), `spinning`, `claims`.
  *
  * @throws {KdataError} `package` when onnxruntime-node is not installed or cannot run here.
  */
@@ -43,9 +64,13 @@ export async function createOnnx(): Promise<Backend> {
   return {
     name: "onnx",
     engine,
-    device: `cpu (${threadCount(availableParallelism())})`,
-    open(state, knobs = {}) {
-      return Promise.resolve().then(() => new OnnxSession(runtime, engine, readKnobs(knobs), state));
+    device: deviceOf({}),
+    knobs: knobSpecs,
+    deviceOf,
+    async open(state, knobs = {}) {
+      const settings = readSettings(knobs);
+      if (settings.executionProvider !== "cpu") await checkProvider(runtime, settings.executionProvider);
+      return new OnnxSession(runtime, engine, settings, state);
     },
   };
 }
@@ -60,15 +85,13 @@ async function importRuntime(): Promise<typeof Runtime> {
   }
 }
 
-function readKnobs(knobs: Knobs): Settings {
-  checkKnobs("onnx", knobs, ["threads", "graphOptimization"]);
-  const level = knobs["graphOptimization"] ?? "all";
-  const graphOptimization = optimizationLevels.find((known) => known === level);
-  if (graphOptimization === undefined) {
-    const known = optimizationLevels.join(", ");
-    throw new KdataError("usage", `Cannot open onnx: graphOptimization is ${String(level)} (known: ${known})`);
-  }
-  return { threads: countKnob("onnx", knobs, "threads", availableParallelism()), graphOptimization };
+function readSettings(knobs: Knobs) {
+  return readKnobs("onnx", knobSpecs, knobs);
+}
+
+function deviceOf(knobs: Knobs): string {
+  const { executionProvider, threads } = readSettings(knobs);
+  return executionProvider === "cpu" ? `cpu (${threadCount(threads)})` : executionProvider;
 }
 
 /**
@@ -101,15 +124,16 @@ class OnnxSession implements Session {
 
   async compile(plan: Plan): Promise<Program> {
     checkPlanState(plan, this.#slots);
-    const model = buildOnnxModel(plan, { claimsOf: "onnx" });
+    const model = buildOnnxModel(plan, this.#settings.claims ? { claimsOf: "onnx" } : {});
     Object.assign(this.#claims, explainClaims(plan.name, model.claims));
     const engine = await attempt(`compile ${plan.name}`, () =>
       this.#runtime.InferenceSession.create(model.bytes, {
+        executionProviders: [this.#settings.executionProvider],
         intraOpNumThreads: this.#settings.threads,
         graphOptimizationLevel: this.#settings.graphOptimization,
         logSeverityLevel: LOG_FATAL_ONLY,
         extra: {
-          session: { intra_op: { allow_spinning: "0" } }, // idle threads would take the cores from the loader's workers
+          session: { intra_op: { allow_spinning: this.#settings.spinning ? "1" : "0" } },
         },
       }),
     );
@@ -142,9 +166,8 @@ class OnnxSession implements Session {
   explain(): Explanation {
     return {
       engine: this.#engine,
-      device: "cpu",
-      threads: this.#settings.threads,
-      graphOptimization: this.#settings.graphOptimization,
+      device: this.#settings.executionProvider,
+      ...this.#settings,
       precision: "float32",
       ...this.#claims,
     };

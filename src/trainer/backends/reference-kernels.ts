@@ -4,6 +4,7 @@
 // of matrices add up in float64, so their order does not show. int32 wraps around.
 
 import { KdataError } from "../../core/errors.ts";
+import { decodeHalf, encodeHalf } from "../../core/half-float.ts";
 import { elementCount, tensor, zeros } from "../../core/tensor.ts";
 import type { HostTensor } from "../backend.ts";
 import type { OpKind, PlanNode, Relation } from "../plan.ts";
@@ -71,6 +72,8 @@ const kernels: { readonly [K in ComputedKind]: Kernel<K> } = {
   matmul,
   cast: (_, operands, result) =>
     elementwise(operands, result, result.dtype === "bool" ? (x) => Number(x !== 0) : (x) => x),
+  roundTo: ({ format }, operands, result) =>
+    elementwise(operands, result, (x) => decodeHalf(format, encodeHalf(format, x))),
   argmax,
   iota: ({ axis }, _, result) => {
     const onlyAxis = result.shape.map(() => 0).with(axis, 1);

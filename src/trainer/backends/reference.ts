@@ -3,13 +3,16 @@
 import { KdataError } from "../../core/errors.ts";
 import { copyTensor } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
+import { readKnobs, type KnobSpecs } from "../knobs.ts";
 import { explainCost } from "../plan-cost.ts";
 import type { Plan } from "../plan.ts";
-import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
+import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";
 import { compute } from "./reference-kernels.ts";
 
 const ENGINE = "plain TypeScript";
 const DEVICE = "cpu (1 thread)";
+
+const knobs: KnobSpecs = {};
 
 const explanation: Explanation = {
   engine: ENGINE,
@@ -20,12 +23,12 @@ const explanation: Explanation = {
 
 /** Makes the backend; it has no knobs and runs wherever Node does. */
 export function createReference(): Promise<Backend> {
-  return Promise.resolve({ name: "reference", engine: ENGINE, device: DEVICE, open });
+  return Promise.resolve({ name: "reference", engine: ENGINE, device: DEVICE, knobs, open });
 }
 
-function open(state: ReadonlyMap<string, HostTensor>, knobs: Knobs = {}): Promise<Session> {
+function open(state: ReadonlyMap<string, HostTensor>, given: Knobs = {}): Promise<Session> {
   return Promise.resolve().then(() => {
-    checkKnobs("reference", knobs, []);
+    readKnobs("reference", knobs, given);
     return new ReferenceSession(state);
   });
 }

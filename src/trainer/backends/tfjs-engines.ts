@@ -71,6 +71,27 @@ const engines: ReadonlyMap<string, EngineTraits> = new Map([
   ],
 ]);
 
+/** Their short names, by which a knob asks for one, in the same order. */
+const packagesByName = {
+  "node-gpu": "@tensorflow/tfjs-node-gpu",
+  node: "@tensorflow/tfjs-node",
+  wasm: "@tensorflow/tfjs-backend-wasm",
+  cpu: "@tensorflow/tfjs-backend-cpu",
+} as const;
+
+/** The short names of the engines, the fastest first. */
+export const engineNames = ["node-gpu", "node", "wasm", "cpu"] as const;
+
+/** The package of an engine by its short name; none for `auto`, which is the first that runs. */
+export function packageOfEngine(name: keyof typeof packagesByName | "auto"): string | undefined {
+  return name === "auto" ? undefined : packagesByName[name];
+}
+
+/** Where an engine computes; not known of `auto` until it is loaded. */
+export function engineDevice(name: keyof typeof packagesByName | "auto"): string | undefined {
+  return engines.get(packageOfEngine(name) ?? "")?.device;
+}
+
 /** The packages of the engines, the fastest first. */
 export const enginePackages: readonly string[] = [...engines.keys()];
 

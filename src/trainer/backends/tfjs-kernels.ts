@@ -4,6 +4,7 @@
 
 import type { NamedAttrMap, NamedTensorMap, Tensor } from "@tensorflow/tfjs-core";
 
+import { roundToHalf } from "../../core/half-float.ts";
 import { elementCount } from "../../core/tensor.ts";
 import type { GraphDType, PlanNode, Relation } from "../plan.ts";
 import { ERF_DENOMINATOR, ERF_LIMIT, ERF_NUMERATOR } from "../erf-approximation.ts";
@@ -111,6 +112,8 @@ export function kernelFor(engine: TfjsEngine, node: PlanNode, sources: readonly 
       return binary((a, b) => engine.core.tidy(() => product(engine, call, a, b, op.transposeA, op.transposeB)));
     case "cast":
       return unary((x) => cast(engine, call, x, op.dtype));
+    case "roundTo":
+      return unary((x) => engine.core.engine().makeTensor(roundToHalf(op.format, x.dataSync()), x.shape, "float32"));
     case "argmax":
       return unary((x) => call("ArgMax", { x }, { axis: op.axis }));
     case "cumsum":

@@ -5,29 +5,42 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 
 import { KdataError } from "../../core/errors.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
+import { readKnobs, type KnobSpecs } from "../knobs.ts";
 import type { Plan, PlanNode } from "../plan.ts";
 import { explainCost } from "../plan-cost.ts";
 import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
-import { checkFeeds, checkKnobs, checkPlanState, checkState } from "../session-checks.ts";
+import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";
 import { simplifyPlan } from "../simplify.ts";
-import { loadEngine, type TfjsEngine } from "./tfjs-engines.ts";
+import { engineDevice, engineNames, loadEngine, packageOfEngine, type TfjsEngine } from "./tfjs-engines.ts";
 import { kernelFor, type Kernel } from "./tfjs-kernels.ts";
+
+const knobSpecs = {
+  engine: {
+    kind: "choice",
+    about: "which of TensorFlow.js' engines computes",
+    default: "auto",
+    choices: ["auto", ...engineNames],
+  },
+} as const satisfies KnobSpecs;
 
 /**
  * Loads TensorFlow.js with the best engine of `packages` that runs here: by default native on GPU, native on CPU,
- * WebAssembly, plain JavaScript. Its sessions have no knobs.
+ * WebAssembly, plain JavaScript. The knob `engine` of a session asks for one of them.
  *
  * @throws {KdataError} `package` when no engine runs; the message says why for each.
  */
 export async function createTfjs(packages?: readonly string[]): Promise<Backend> {
-  const engine = await loadEngine(packages);
+  const best = await loadEngine(packages);
   return {
     name: "tfjs",
-    engine: `${engine.packageName} ${engine.core.version_core}`,
-    device: engine.device,
+    engine: `${best.packageName} ${best.core.version_core}`,
+    device: best.device,
+    knobs: knobSpecs,
+    deviceOf: (knobs) => engineDevice(readKnobs("tfjs", knobSpecs, knobs).engine) ?? best.device,
     async open(state, knobs: Knobs = {}) {
-      checkKnobs("tfjs", knobs, []);
+      const chosen = packageOfEngine(readKnobs("tfjs", knobSpecs, knobs).engine);
+      const engine = chosen === undefined ? best : await loadEngine([chosen]);
       await activate(engine);
       return new TfjsSession(engine, state);
     },

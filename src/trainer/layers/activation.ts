@@ -62,7 +62,7 @@ export interface SoftmaxOptions extends LayerOptions {
 
 /** Makes a layer that takes `exp(x)` divided by its sum along an axis. */
 export function softmax(options: SoftmaxOptions = {}): Layer {
-  checkOptionNames("Cannot make softmax layer", options, ["axis", "name", "trainable"]);
+  checkOptionNames("Cannot make softmax layer", options, ["axis", "name", "trainable", "dtype"]);
   return new Softmax(options);
 }
 

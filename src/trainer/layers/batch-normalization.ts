@@ -37,6 +37,7 @@ const optionNames: Readonly<Record<keyof BatchNormalizationOptions, true>> = {
   movingVarianceInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 /**

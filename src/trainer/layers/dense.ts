@@ -27,6 +27,7 @@ const optionNames: Readonly<Record<keyof DenseOptions, true>> = {
   biasInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 /**

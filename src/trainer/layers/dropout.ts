@@ -40,7 +40,7 @@ class Dropout extends Layer {
 
   constructor(rate: number, { noiseShape, ...options }: DropoutOptions) {
     super(options);
-    checkOptionNames("Cannot make dropout layer", options, ["noiseShape", "name", "trainable"]);
+    checkOptionNames("Cannot make dropout layer", options, ["noiseShape", "name", "trainable", "dtype"]);
     checkRate("Cannot make dropout layer", rate);
     this.#rate = rate;
     this.#noiseShape = noiseShape;

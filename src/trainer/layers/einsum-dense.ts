@@ -31,6 +31,7 @@ const optionNames: Readonly<Record<keyof EinsumDenseOptions, true>> = {
   biasInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 const FORM = /^([a-zA-Z]*(?:\.\.\.)?[a-zA-Z]*),([a-zA-Z]+)->([a-zA-Z]*(?:\.\.\.)?[a-zA-Z]*)$/;
@@ -85,7 +86,7 @@ export class EinsumDense extends Layer {
 
   /** Applies the layer as if it had been made with another `outputShape`. */
   applyTo(x: Sym, outputShape: readonly (number | null)[]): Sym {
-    return this.within(x, () => this.#project(x, outputShape));
+    return this.within(x, (taken) => this.#project(taken, outputShape));
   }
 
   #project(x: Sym, outputShape: readonly (number | null)[]): Sym {

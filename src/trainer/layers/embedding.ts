@@ -17,6 +17,7 @@ const optionNames: Readonly<Record<keyof EmbeddingOptions, true>> = {
   embeddingsInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 /**
@@ -54,7 +55,7 @@ export class Embedding extends Layer {
 
   /** Scores each vector of the table against float32 `[batch, ..., outputDim]`: `[batch, ..., inputDim]`, with the same parameter. */
   attend(x: Sym): Sym {
-    return this.within(x, () => ops.matmul(x, this.#table(), { transposeB: true }));
+    return this.within(x, (taken) => ops.matmul(taken, this.#table(), { transposeB: true }));
   }
 
   #table(): Sym {

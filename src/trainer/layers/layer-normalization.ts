@@ -49,6 +49,7 @@ const layerOptionNames: Readonly<Record<keyof LayerNormalizationOptions, true>> 
   gammaInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 const rmsOptionNames: Readonly<Record<keyof RmsNormalizationOptions, true>> = {
@@ -57,6 +58,7 @@ const rmsOptionNames: Readonly<Record<keyof RmsNormalizationOptions, true>> = {
   scaleInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 /**

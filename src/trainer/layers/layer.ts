@@ -4,6 +4,8 @@ import { KdataError } from "../../core/errors.ts";
 import { elementCount } from "../../core/tensor.ts";
 import { Sym, type Graph } from "../graph.ts";
 import { glorotUniform, zeros, type Initializer } from "../initializers.ts";
+import { roundTo } from "../ops/elementwise.ts";
+import { checkPrecision, formatOf, type Precision } from "../precision.ts";
 import { formatShape, formatSpec, sameShape } from "../primitives.ts";
 
 /** A float32 tensor that a layer owns and training changes. */
@@ -36,6 +38,11 @@ export interface LayerOptions {
   readonly name?: string | undefined;
   /** False freezes the parameters of the layer and of the layers inside it. Default true. */
   readonly trainable?: boolean | undefined;
+  /**
+   * The precision of the layer and of the layers inside it, `float32` to keep one out of a mixed policy. Default: that of the layer
+   * around, of the trainer at last.
+   */
+  readonly dtype?: Precision | undefined;
 }
 
 /** Several values by name: what a layer of several inputs takes. */
@@ -109,9 +116,13 @@ export abstract class Layer<Input = Sym> {
    */
   trainable: boolean;
 
-  constructor({ name, trainable = true }: LayerOptions = {}) {
+  /** The precision of the layer and of the layers inside it, where it is set; read when a model is traced. */
+  readonly dtype: Precision | undefined;
+
+  constructor({ name, trainable = true, dtype }: LayerOptions = {}) {
     this.name = name;
     this.trainable = trainable;
+    this.dtype = dtype === undefined ? undefined : checkPrecision(`Cannot make ${this.constructor.name}`, dtype);
   }
 
   /** Computes the layer. A subclass writes it, {@link Layer.apply} calls it. */
@@ -123,7 +134,7 @@ export abstract class Layer<Input = Sym> {
    * @throws {KdataError} `shape` when the input does not fit; the message names the layer and the input's shape.
    */
   apply(x: Input): Sym {
-    return this.within(x, () => this.call(x));
+    return this.within(x, (taken) => this.call(taken));
   }
 
   /** Lists the layers inside with the last part of their paths: by default the own properties that hold layers. */
@@ -146,13 +157,17 @@ export abstract class Layer<Input = Sym> {
     return currentTrace?.isFrozen(this) ?? !this.trainable;
   }
 
-  /** Computes something with the layer's own parameters in its place in the model, as {@link Layer.apply} does `call`. */
-  protected within(x: unknown, body: () => Sym): Sym {
-    return currentTrace === undefined ? body() : currentTrace.apply(this, x, body);
+  /**
+   * Computes something with the layer's own parameters in its place in the model, as {@link Layer.apply} does `call`. `body` gets
+   * the values as the layer takes them: of its precision.
+   */
+  protected within<T>(x: T, body: (taken: T) => Sym): Sym {
+    return currentTrace === undefined ? body(x) : currentTrace.apply(this, x, body);
   }
 
   /**
-   * Makes a parameter of the layer, float32, or finds it where the layer is applied again.
+   * Makes a parameter of the layer, float32, or finds it where the layer is applied again. In a mixed precision what this gives is
+   * rounded, and training changes what it is rounded from.
    *
    * @throws {TypeError} when the layer is not being applied as part of a model that is traced.
    * @throws {KdataError} `shape` when an earlier application of the layer made it in another shape.
@@ -164,18 +179,22 @@ export abstract class Layer<Input = Sym> {
     const trace = currentTrace;
     const parameter = trace.parameter(this, name, shape, options);
     const adapter = adapters.get(this)?.get(name);
-    if (adapter === undefined) return parameter;
-    return adapter.adapt(parameter, (own, ownShape, initializer) =>
+    if (adapter === undefined) return trace.rounded(this, parameter);
+    const adapted = adapter.adapt(parameter, (own, ownShape, initializer) =>
       trace.parameter(this, own, ownShape, { initializer, evenIfFrozen: true }),
     );
+    return trace.rounded(this, adapted);
   }
 
   /**
    * Makes state of the layer: a float32 tensor without a gradient that {@link Layer.updateState} changes. It is saved with
-   * the parameters, and evaluation reads it as it is.
+   * the parameters, and evaluation reads it as it is, float32 in every precision.
    */
   protected state(name: string, shape: readonly number[], { initializer = zeros }: StateOptions = {}): Sym {
-    return this.param(name, shape, { initializer, trainable: false });
+    if (currentTrace === undefined) {
+      throw new TypeError(`Cannot make state '${name}' of ${typeOf(this)}: no model is being traced`);
+    }
+    return currentTrace.parameter(this, name, shape, { initializer, trainable: false });
   }
 
   /**
@@ -206,6 +225,10 @@ export function listPaths(model: AnyLayer): (readonly [path: string, layer: AnyL
 export interface TraceOptions {
   /** A training step, in which layers drop out and change their state. Default false. */
   readonly training?: boolean;
+  /** Of layers that say nothing else. Default `float32`. */
+  readonly precision?: Precision | undefined;
+  /** Whether what the model itself takes and gives is rounded as well, not only what the layers inside do. Default true. */
+  readonly roundsBorder?: boolean;
 }
 
 /** Lists the layers among the properties of an object, alone or in arrays. */
@@ -223,7 +246,8 @@ export function listLayers(holder: object): (readonly [name: string, layer: AnyL
  * @throws {KdataError} `shape` when the input does not fit a layer, or two layers have one path; the message names them.
  */
 export function traceModel(model: Model, graph: Graph, x: Sym | SymRecord, options: TraceOptions = {}): TracedModel {
-  const trace = new Trace(graph, findPaths(model), options.training ?? false);
+  const trace = new Trace(graph, findPaths(model, options.precision), options);
+  if (options.roundsBorder === false) trace.openBorder(model);
   const outer = currentTrace;
   currentTrace = trace;
   try {
@@ -257,13 +281,15 @@ function isLayer(value: unknown): value is AnyLayer {
 interface Place {
   readonly path: string;
   readonly isFrozen: boolean;
+  readonly precision: Precision;
 }
 
 /** Gives each layer inside a model its path. One that is reached twice keeps the shortest; the model's own is empty. */
-function findPaths(model: AnyLayer): Map<AnyLayer, Place> {
-  const places = new Map<AnyLayer, Place>([[model, { path: "", isFrozen: !model.trainable }]]);
+function findPaths(model: AnyLayer, precision: Precision = "float32"): Map<AnyLayer, Place> {
+  const root = { path: "", isFrozen: !model.trainable, precision: model.dtype ?? precision };
+  const places = new Map<AnyLayer, Place>([[model, root]]);
   const taken = new Set<string>();
-  for (const [layer, { path, isFrozen }] of places) {
+  for (const [layer, { path, isFrozen, precision: around }] of places) {
     for (const [key, child] of layer.children()) {
       if (places.has(child)) continue;
       const childPath = joinPath(path, child.name ?? key);
@@ -274,7 +300,11 @@ function findPaths(model: AnyLayer): Map<AnyLayer, Place> {
       }
       taken.add(childPath);
       // The loop goes on to it: a map is iterated in insertion order.
-      places.set(child, { path: childPath, isFrozen: isFrozen || !child.trainable });
+      places.set(child, {
+        path: childPath,
+        isFrozen: isFrozen || !child.trainable,
+        precision: child.dtype ?? around,
+      });
     }
   }
   return places;
@@ -310,11 +340,25 @@ class Trace {
   /** In the order of first application; undefined until the layer's first output is there. */
   readonly #outputShapes = new Map<AnyLayer, readonly number[] | undefined>();
   readonly #applying: AnyLayer[] = [];
+  /** What layers gave that are kept out of a mixed precision: a layer around hands it on as it is. */
+  readonly #whole = new Set<Sym>();
+  /** The model, where it takes and gives values as they are. */
+  #open: AnyLayer | undefined;
 
-  constructor(graph: Graph, places: ReadonlyMap<AnyLayer, Place>, training: boolean) {
+  constructor(graph: Graph, places: ReadonlyMap<AnyLayer, Place>, { training = false }: TraceOptions) {
     this.#graph = graph;
     this.#places = places;
     this.#training = training;
+  }
+
+  openBorder(layer: AnyLayer): void {
+    this.#open = layer;
+  }
+
+  /** Rounds a value of a layer to the layer's precision. */
+  rounded(layer: AnyLayer, value: Sym): Sym {
+    const format = formatOf(this.#places.get(layer)?.precision ?? "float32");
+    return format === undefined || value.dtype !== "float32" ? value : roundTo(value, format);
   }
 
   get training(): boolean {
@@ -335,12 +379,16 @@ class Trace {
     return Array.from(this.#parameters.values(), ({ parameter, sym }) => ({ parameter, sym }));
   }
 
-  apply(layer: AnyLayer, x: unknown, body: () => Sym): Sym {
-    if (!this.#places.has(layer)) return body(); // made on the fly: part of the layer that uses it
+  apply<T>(layer: AnyLayer, x: T, body: (taken: T) => Sym): Sym {
+    if (!this.#places.has(layer)) return body(x); // made on the fly: part of the layer that uses it
     if (!this.#outputShapes.has(layer)) this.#outputShapes.set(layer, undefined);
     this.#applying.push(layer);
     try {
-      const output = this.#graph.scope(this.#scopeOf(layer), body, describeInput(x));
+      const output = this.#graph.scope(
+        this.#scopeOf(layer),
+        () => this.#given(layer, body(this.#taken(layer, x))),
+        describeInput(x),
+      );
       this.#outputShapes.set(layer, this.#outputShapes.get(layer) ?? output.shape);
       return output;
     } finally {
@@ -402,6 +450,23 @@ class Trace {
       updates: this.#updates,
       layers: isEmptyShell ? inner : layers,
     };
+  }
+
+  /** What a layer takes, alone or by name, rounded to its precision. */
+  #taken<T>(layer: AnyLayer, x: T): T {
+    if (layer === this.#open) return x;
+    const round = (value: unknown): unknown => (value instanceof Sym ? this.rounded(layer, value) : value);
+    if (x instanceof Sym) return round(x) as T;
+    const isRecord = typeof x === "object" && x !== null && Object.getPrototypeOf(x) === Object.prototype;
+    return isRecord ? (Object.fromEntries(Object.entries(x).map(([name, value]) => [name, round(value)])) as T) : x;
+  }
+
+  /** What a layer gives, rounded to its precision, unless a layer inside gave it that is kept out of that. */
+  #given(layer: AnyLayer, output: Sym): Sym {
+    if (layer === this.#open || this.#whole.has(output)) return output;
+    const rounded = this.rounded(layer, output);
+    if (formatOf(this.#places.get(layer)?.precision ?? "float32") === undefined) this.#whole.add(output);
+    return rounded;
   }
 
   #parameterPath(owner: AnyLayer, name: string): string {

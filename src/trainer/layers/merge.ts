@@ -39,7 +39,7 @@ class Concatenate extends Layer<SymRecord> {
 
   constructor({ axis = -1, ...options }: ConcatenateOptions) {
     super(options);
-    checkOptionNames("Cannot make concatenate layer", options, ["name", "trainable"]);
+    checkOptionNames("Cannot make concatenate layer", options, ["name", "trainable", "dtype"]);
     this.#axis = axis;
   }
 

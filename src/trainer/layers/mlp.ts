@@ -41,8 +41,8 @@ class Mlp extends Layer {
   readonly #units: number | undefined;
 
   constructor(hiddenUnits: number, options: MlpOptions) {
-    const { activation = "gelu", units, gated = false, dropout: rate = 0, name, trainable, ...inner } = options;
-    super({ name, trainable });
+    const { activation = "gelu", units, gated = false, dropout: rate = 0, name, trainable, dtype, ...inner } = options;
+    super({ name, trainable, dtype });
     const allowed = ["useBias", "kernelInitializer", "biasInitializer"];
     checkOptionNames("Cannot make mlp layer", inner, allowed);
     checkActivation("Cannot make mlp layer", activation);

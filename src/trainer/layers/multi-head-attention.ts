@@ -66,6 +66,7 @@ const optionNames: Readonly<Record<keyof MultiHeadAttentionOptions, true>> = {
   biasInitializer: true,
   name: true,
   trainable: true,
+  dtype: true,
 };
 
 /**

@@ -46,7 +46,7 @@ class PositionEmbedding extends Layer {
 
   constructor(sequenceLength: number, { initializer = glorotUniform, ...options }: PositionEmbeddingOptions) {
     super(options);
-    checkOptionNames("Cannot make positionEmbedding layer", options, ["name", "trainable"]);
+    checkOptionNames("Cannot make positionEmbedding layer", options, ["name", "trainable", "dtype"]);
     checkWhole("Cannot make positionEmbedding layer", "sequenceLength", sequenceLength, 1);
     this.#length = sequenceLength;
     this.#initializer = initializer;
@@ -67,7 +67,7 @@ class SinePositionEncoding extends Layer {
 
   constructor({ maxWavelength = 10_000, ...options }: SinePositionOptions) {
     super(options);
-    checkOptionNames("Cannot make sinePositionEncoding layer", options, ["name", "trainable"]);
+    checkOptionNames("Cannot make sinePositionEncoding layer", options, ["name", "trainable", "dtype"]);
     if (!(maxWavelength > 0)) {
       throw new RangeError(`Cannot make sinePositionEncoding layer: maxWavelength is ${maxWavelength}, not above 0`);
     }

@@ -7,7 +7,7 @@ import * as ops from "../ops.ts";
 import { formatShape, formatSpec } from "../primitives.ts";
 import { Layer, type LayerOptions } from "./layer.ts";
 
-const optionNames = ["name", "trainable"] as const;
+const optionNames = ["name", "trainable", "dtype"] as const;
 
 /** Makes a layer that changes nothing. */
 export function identity(options: LayerOptions = {}): Layer {

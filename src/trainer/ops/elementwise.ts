@@ -1,5 +1,6 @@
 // Operations element by element. Operands broadcast as numpy does; numbers take the dtype of the other operand.
 
+import type { HalfDType } from "../../core/half-float.ts";
 import type { Sym } from "../graph.ts";
 import type { BinaryKind, GraphDType, Relation, UnaryKind } from "../plan.ts";
 import { lift, type Operand } from "./value.ts";
@@ -123,6 +124,14 @@ export function stopGradient(x: Sym): Sym {
 /** Converts to another dtype: float32 to int32 toward zero, bool to 0 and 1, numbers to bool by whether they differ from 0. */
 export function cast(x: Sym, dtype: GraphDType): Sym {
   return x.graph.node({ kind: "cast", dtype }, [x]);
+}
+
+/**
+ * Rounds a float32 value to the nearest numbers of a 16-bit type, ties to even; it stays float32. The gradient is rounded as well,
+ * so one beyond the type's range (65504 for `float16`) becomes infinite.
+ */
+export function roundTo(x: Sym, format: HalfDType): Sym {
+  return x.graph.node({ kind: "roundTo", format }, [x]);
 }
 
 function unary(kind: UnaryKind, x: Sym): Sym {

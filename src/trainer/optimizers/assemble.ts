@@ -44,7 +44,7 @@ export function assemble(
   options: OptimizerOptions & { readonly learningRate: number | Schedule },
 ): Optimizer {
   const { learningRate } = options;
-  return {
+  const optimizer: Optimizer = {
     name: rule.name,
     scalars: { ...initialScalars(options), ...rule.scalars },
     settings: typeof learningRate === "number" ? ["learningRate"] : [],
@@ -53,6 +53,7 @@ export function assemble(
       const scale = lossScale(options, scalars);
       return scale === undefined ? loss : ops.mul(loss, scale);
     },
+    scaled: () => (options.lossScale === undefined ? assemble(rule, { ...options, lossScale: "dynamic" }) : optimizer),
     update(parameters, scalars) {
       const [first] = parameters;
       if (first === undefined) return { parameters: [], scalars: {} };
@@ -77,6 +78,7 @@ export function assemble(
       };
     },
   };
+  return optimizer;
 }
 
 function initialScalars({

@@ -45,6 +45,8 @@ export interface Optimizer {
   slots(parameter: ParameterSpec): Readonly<Record<string, Slot>>;
   /** Scales the loss that is differentiated; {@link update} takes the factor out of the gradients again. */
   scaleLoss(loss: Sym, scalars: Readonly<Record<string, Sym>>): Sym;
+  /** The same optimizer with a dynamic loss scale; itself where it scales the loss already. It is what float16 needs. */
+  scaled?(): Optimizer;
   /** Computes what comes next of all parameters, in their order, and of the scalars. A scalar that stays may be left out. */
   update(
     parameters: readonly ParameterStep[],

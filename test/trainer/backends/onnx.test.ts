@@ -4,7 +4,7 @@ import * as onnxruntime from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 
 import { KdataError } from "../../../src/core/errors.ts";
-import type { HostTensor } from "../../../src/trainer/backend.ts";
+import type { HostTensor, Knobs } from "../../../src/trainer/backend.ts";
 import { planToOnnx } from "../../../src/trainer/backends/onnx-model.ts";
 import { createOnnx } from "../../../src/trainer/backends/onnx.ts";
 import { createReference } from "../../../src/trainer/backends/reference.ts";
@@ -20,34 +20,56 @@ describe("createOnnx()", () => {
   test("uses every core unless told otherwise, and says so", async () => {
     const backend = await createOnnx();
     expect(backend.engine).toMatch(/^onnxruntime-node \d+\.\d+\.\d+$/);
-    const [automatic, one] = [await backend.open(new Map()), await backend.open(new Map(), { threads: "1" })];
+    const [automatic, one] = [await backend.open(new Map()), await backend.open(new Map(), knobs({ threads: "1" }))];
     expect(automatic.explain()).toMatchObject({ device: "cpu", threads: availableParallelism(), precision: "float32" });
     expect(one.explain()).toMatchObject({ threads: 1 });
   });
 
   test.each([
-    [{ threads: 0 }, /threads is 0/],
-    [{ threads: 1.5 }, /threads is 1.5/],
-    [{ threads: "many" }, /threads is many/],
-    [{ thread: 1 }, /unknown knob 'thread' .*did you mean threads\?/],
-    [{ graphOptimization: "most" }, /graphOptimization is most \(known: disabled, basic, extended, all\)/],
-  ])("refuses the knobs %o", async (knobs, message) => {
+    [{ threads: 0 }, RangeError, /threads is 0, not a whole number from 1 on/],
+    [{ threads: 1.5 }, RangeError, /threads is 1.5/],
+    [{ threads: "many" }, RangeError, /threads is "many"/],
+    [{ threads: true }, RangeError, /threads is true/],
+    [{ spinning: 1 }, RangeError, /spinning is 1, not true or false/],
+    [{ thread: 1 }, KdataError, /unknown knob 'thread' .*did you mean threads\?/],
+    [
+      { graphOptimization: "most" },
+      RangeError,
+      /graphOptimization is "most", not one of disabled, basic, extended, all/,
+    ],
+    [{ executionProvider: "gpu" }, RangeError, /executionProvider is "gpu", not one of cpu, webgpu, cuda/],
+  ])("refuses the knobs %o", async (given, type, message) => {
     const backend = await createOnnx();
-    await expect(backend.open(new Map(), knobs)).rejects.toMatchObject({
-      code: "usage",
-      message: expect.stringMatching(message) as string,
-    });
+    const error: unknown = await backend.open(new Map(), knobs(given)).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(type);
+    expect((error as Error).message).toMatch(message);
   });
 
-  test.each(["disabled", "basic", "extended", "all"])("computes the same with graphOptimization %s", async (level) => {
+  test("says what an execution provider needs that does not run here", async () => {
     const backend = await createOnnx();
-    const session = await backend.open(new Map([["total", float32([1, 2, 3])]]), { graphOptimization: level });
-    const program = await session.compile(accumulate());
-    const outputs = await program.run(new Map([["x", float32([1, 1, 1])]]));
-    expect(elements(outputs.get("after"))).toEqual([2, 3, 4]);
-    expect(program.explain()).toMatchObject({ nodes: 3, operators: 3 });
-    await session.close();
+    for (const executionProvider of ["webgpu", "cuda"] as const) {
+      const session = await backend.open(new Map(), { executionProvider }).catch((reason: unknown) => reason);
+      if (!(session instanceof Error)) continue; // this machine has one
+      expect(session).toMatchObject({
+        code: "package",
+        message: expect.stringContaining(`the executionProvider ${executionProvider} does not run here`) as string,
+        hint: expect.stringContaining("executionProvider=cpu runs everywhere") as string,
+      });
+    }
   });
+
+  test.each(["disabled", "basic", "extended", "all"] as const)(
+    "computes the same with graphOptimization %s",
+    async (level) => {
+      const backend = await createOnnx();
+      const session = await backend.open(new Map([["total", float32([1, 2, 3])]]), { graphOptimization: level });
+      const program = await session.compile(accumulate());
+      const outputs = await program.run(new Map([["x", float32([1, 1, 1])]]));
+      expect(elements(outputs.get("after"))).toEqual([2, 3, 4]);
+      expect(program.explain()).toMatchObject({ nodes: 3, operators: 3 });
+      await session.close();
+    },
+  );
 
   test("tells why the engine refuses a plan, with its name", async () => {
     const session = await (await createOnnx()).open(new Map());
@@ -196,4 +218,9 @@ function brokenPlan(): Plan {
 
 function load(bytes: Uint8Array): Promise<onnxruntime.InferenceSession> {
   return onnxruntime.InferenceSession.create(bytes);
+}
+
+/** Knobs as a command line gives them: of any type. */
+function knobs(given: Readonly<Record<string, unknown>>): Knobs {
+  return given as Knobs;
 }
