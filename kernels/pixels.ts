@@ -82,7 +82,18 @@ function resampleWide(
   const step = <usize>(channels * 2);
   const half = i32x4.splat(HALF);
   if (taps == 2) {
-    for (let x = 0; x < outWidth; x++) {
+    let x = 0;
+    for (; x + 4 <= outWidth; x += 4) {
+      const at = starts + ((<usize>x) << 2);
+      const w = v128.load(weights + ((<usize>x) << 2));
+      const a = twoTaps(row + load<i32>(at), pair, v128.shuffle<i32>(w, w, 0, 0, 0, 0));
+      const b = twoTaps(row + load<i32>(at, 4), pair, v128.shuffle<i32>(w, w, 1, 1, 1, 1));
+      const c = twoTaps(row + load<i32>(at, 8), pair, v128.shuffle<i32>(w, w, 2, 2, 2, 2));
+      const d = twoTaps(row + load<i32>(at, 12), pair, v128.shuffle<i32>(w, w, 3, 3, 3, 3));
+      const bytes = i8x16.narrow_i16x8_u(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+      v128.store(target + ((<usize>x) << 2), bytes);
+    }
+    for (; x < outWidth; x++) {
       const pixels = i8x16.swizzle(v128.load64_zero(row + load<i32>(starts + ((<usize>x) << 2))), pair);
       const sum = i32x4.dot_i16x8_s(pixels, v128.load32_splat(weights + ((<usize>x) << 2)));
       store<i32>(target + ((<usize>x) << 2), toBytes(i32x4.add(sum, half)));
@@ -101,6 +112,14 @@ function resampleWide(
     }
     store<i32>(target + ((<usize>x) << 2), toBytes(sum));
   }
+}
+
+/** The weighted sums of two neighbouring pixels. */
+// @ts-expect-error AssemblyScript decorator
+@inline
+function twoTaps(from: usize, pair: v128, weight: v128): v128 {
+  const sums = i32x4.dot_i16x8_s(i8x16.swizzle(v128.load64_zero(from), pair), weight);
+  return i32x4.shr_s(i32x4.add(sums, i32x4.splat(HALF)), WEIGHT_BITS);
 }
 
 // @ts-expect-error AssemblyScript decorator

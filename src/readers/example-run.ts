@@ -24,7 +24,7 @@ export class ExampleRun implements RunDecoder {
   #version = -1;
   #isLaidOut = false;
   /** Kept, so that what is only touched counts as used. */
-  #touched = 0;
+  readonly #touched = new Int32Array(1);
   /** What of the source is in the window: half-open. */
   #start = 0;
   #end = 0;
@@ -87,7 +87,7 @@ export class ExampleRun implements RunDecoder {
   #gather(records: ArrayLike<number>, first: number, index: RecordIndex, rows: number): number {
     const { window } = this.#kernel;
     const { bytes } = this.#source;
-    if (bytes) this.#touched = touchRecords(bytes, records, first, rows, index);
+    if (bytes) this.#touched[0] = touchRecords(bytes, records, first, rows, index);
     const { offsets, lengths } = index;
     let filled = 0;
     let alone = 0;

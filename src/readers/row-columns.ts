@@ -13,7 +13,7 @@ import type { RowColumn } from "./row-layout.ts";
 const LINE_WORDS = 16;
 
 /** Kept, so that what is only touched counts as used. */
-let touched = 0;
+const touched = new Int32Array(1);
 
 /** What a reader of rows lends its columns. */
 export interface RowAccess {
@@ -195,7 +195,7 @@ function gatherRows(target: Uint8Array, rows: Uint8Array, records: ArrayLike<num
   const to = new Int32Array(target.buffer, target.byteOffset, target.length >>> 2);
   const words = rowBytes >>> 2;
   const unrolled = words & ~3;
-  touched = touchRows(from, records, words);
+  touched[0] = touchRows(from, records, words);
   for (let i = 0, at = 0; i < records.length; i++) {
     let source = (records[i] as number) * words;
     for (const end = at + unrolled; at < end; at += 4, source += 4) {
