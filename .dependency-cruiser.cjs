@@ -56,7 +56,7 @@ module.exports = {
       from: {
         path: "^src/",
         pathNot:
-          "^src/(kernels/wasm|readers/(source-file|patterns|class-folders)|writers/|convert/|transforms/(chain-digest|tokenizer-file|typescript-hook)|trainer/(checkpoint|callbacks/(csv-logger|tensor-board)|backends/)|loaders/entry|cli/)",
+          "^src/(kernels/wasm|readers/(source-file|patterns|class-folders)|writers/|convert/|transforms/(chain-digest|tokenizer-file|typescript-hook)|trainer/(checkpoint|callbacks/(csv-logger|tensor-board)|backends/)|loaders/(entry|cache-folder)|cli/)",
       },
       to: { dependencyTypes: ["core"], path: "^(node:)?fs" },
     },

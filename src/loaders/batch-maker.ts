@@ -10,6 +10,7 @@ import { ColumnMaker } from "./column-maker.ts";
 import { recordCount } from "./dataset.ts";
 import { epochLength, orderOf, pipelineOf, transformNames, type EpochRecipe } from "./epoch.ts";
 import type { Order } from "./order.ts";
+import { openStore } from "./open-cache.ts";
 import { packError } from "../core/packed-error.ts";
 import { LengthMeter, type BatchRows } from "./length-meter.ts";
 import { RecordReader } from "./record-reader.ts";
@@ -49,6 +50,7 @@ export class BatchMaker {
   readonly #positions: number;
   readonly #reader: RecordReader;
   readonly #pipeline: Pipeline;
+  readonly #store: ReturnType<typeof openStore> | undefined;
   /** How many transforms there are for each sample, and what is done to batches. */
   readonly #sampleTransforms: number;
   readonly #steps: readonly BatchStep[];
@@ -71,7 +73,8 @@ export class BatchMaker {
     this.#positions = epochLength(recipe);
     const chain = splitChain(recipe.transforms);
     this.#sampleTransforms = transformNames(recipe).length - chain.ofBatches.length;
-    this.#pipeline = pipelineOf(recipe);
+    this.#store = recipe.cache && openStore(recipe.cache);
+    this.#pipeline = pipelineOf(recipe, this.#store);
     this.#steps = buildBatchSteps(chain, recipe.seed);
     this.#reader = new RecordReader(recipe.dataset, recipe.makers);
     const isOfStack = this.#steps.every(({ kind }) => kind === "stack");
@@ -81,6 +84,7 @@ export class BatchMaker {
         recipe,
         rule,
         reader: this.#reader,
+        store: this.#store,
         onRecord,
         orderOf: (epoch) => this.#orderOf(epoch),
       });
@@ -104,6 +108,7 @@ export class BatchMaker {
   /** Closes the files. */
   close(): void {
     this.#reader.close();
+    this.#store?.close();
   }
 
   #rowsOf({ start, size, padded }: BatchJob): BatchRows {
@@ -174,10 +179,11 @@ export class BatchMaker {
     try {
       this.#onRecord(record);
       const began = times ? performance.now() : 0;
-      const read = this.#reader.read(record);
-      key = read.key;
+      const kept = this.#store?.find(record);
+      const read = kept === undefined ? this.#reader.read(record) : (kept ?? undefined);
+      key = read?.key;
       if (times) times[0] = (times[0] ?? 0) + performance.now() - began;
-      const sample = this.#pipeline(read, epoch, visit, times?.subarray(1));
+      const sample = read && this.#pipeline(read, epoch, visit, times?.subarray(1));
       account.took(sample !== undefined);
       return sample;
     } catch (error) {

@@ -2,11 +2,12 @@
 
 import { isSampleError } from "../core/errors.ts";
 import { fileReads } from "../readers/read-meter.ts";
-import { splitChain, type LengthRule } from "../transforms/chain.ts";
+import { cachePlace, splitChain, type LengthRule } from "../transforms/chain.ts";
 import { recordCount } from "./dataset.ts";
 import { epochLength, pipelineOf, transformNames, type EpochRecipe } from "./epoch.ts";
 import { LengthTaker } from "./length-table.ts";
 import { WindowOrder, type Piece } from "./length-windows.ts";
+import type { SampleStore } from "../transforms/transform.ts";
 import type { Order } from "./order.ts";
 import type { RecordReader } from "./record-reader.ts";
 import type { BatchTimings } from "./timings.ts";
@@ -23,6 +24,7 @@ interface MeterParts {
   readonly recipe: EpochRecipe;
   readonly rule: LengthRule;
   readonly reader: RecordReader;
+  readonly store: SampleStore | undefined;
   readonly onRecord: (record: number) => void;
   readonly orderOf: (epoch: number) => Order;
 }
@@ -47,17 +49,23 @@ export class LengthMeter {
   }
 
   /** Makes the meter of a recipe that has windows. @throws {RangeError} when it has none. */
-  static create({ recipe, rule, reader, onRecord, orderOf }: MeterParts): LengthMeter {
+  static create({ recipe, rule, reader, store, onRecord, orderOf }: MeterParts): LengthMeter {
     const { windows, seed, shuffle, transforms } = recipe;
     if (!windows) throw new RangeError("Cannot choose samples by length: the recipe has no windows");
-    const pipeline = pipelineOf({ ...recipe, transforms: splitChain(transforms).ofSamples.slice(0, rule.place) });
+    const pipeline = pipelineOf(
+      { ...recipe, transforms: splitChain(transforms).ofSamples.slice(0, rule.place) },
+      store,
+    );
     const records = recordCount(recipe.dataset);
+    const hasCache = cachePlace(splitChain(transforms).ofSamples.slice(0, rule.place)) !== undefined;
     function measure(position: number, epoch: number): number | undefined {
       const visit = orderOf(epoch)(position);
       const record = visit % records;
       onRecord(record);
       try {
-        const sample = pipeline(reader.read(record), epoch, visit);
+        const kept = hasCache ? store?.find(record) : undefined;
+        const read = kept === undefined ? reader.read(record) : (kept ?? undefined);
+        const sample = read && pipeline(read, epoch, visit);
         return sample && rule.lengthOf(sample);
       } catch (error) {
         if (!isSampleError(error)) throw error;

@@ -7,31 +7,24 @@ import { checkAborted } from "./aborted.ts";
 import { chooseWorkers } from "./auto-workers.ts";
 import type { BatchJob, BatchRecipe } from "./batch-maker.ts";
 import type { BatchProducer, MadeBatch } from "./batch-producer.ts";
+import { createProducer } from "./create-producer.ts";
 import { describeDataset, describeFake } from "./dataset.ts";
 import { deliverBatch } from "./delivered-batch.ts";
-import { findWorkerEntry } from "./entry.ts";
 import { epochLength, transformNames, type EpochRecipe } from "./epoch.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { FakeData } from "./fake-data.ts";
-import { InThreadProducer } from "./in-thread.ts";
 import { allowedFailures, LedgerBook, type EpochLedger, type OnError } from "./ledger.ts";
 import { mixtureState, resumeMixture } from "./mixture.ts";
+import { openCache } from "./open-cache.ts";
 import { openWindows, sizeWindows, windowsOf } from "./open-windows.ts";
 import { resolveOptions, type LoaderOptions, type ResolvedOptions } from "./options.ts";
-import { WorkerPool } from "./pool.ts";
-import { autoDepth, BATCHES_PER_WORKER, fixedDepth } from "./prefetch-depth.ts";
+import { cacheStats } from "./sample-cache.ts";
 import { checkState, type LoaderIdentity, type LoaderState } from "./state.ts";
 import { StatsBook, type LoaderStats } from "./stats.ts";
 import { openStreamLoader, type StreamLoader } from "./stream-loader.ts";
 import type { StreamOptions } from "./stream-options.ts";
 import { isStreamInput, type StreamHandle, type StreamInput } from "./stream-samples.ts";
 import { countSamples, countSteps, positionAfter, spanAt, type Topology } from "./topology.ts";
-
-/** What decides who makes the batches. */
-type ProducerOptions = Pick<ResolvedOptions, "maxPrefetchBytes" | "workerTimeoutMs"> & {
-  readonly workers: number;
-  readonly prefetch?: number | "auto";
-};
 
 /** What a loader is made of. */
 interface LoaderParts {
@@ -95,7 +88,14 @@ export async function loader(
 export async function startLoader(epochs: EpochRecipe, options: ResolvedOptions): Promise<Loader> {
   const { batchSize, remainder, rank, worldSize, signal, state, onError, maxFailures } = options;
   const windows = await openWindows(epochs, batchSize * worldSize);
-  const draft = { ...epochs, ...(windows && { windows }), skipsBad: onError !== "throw", fillsEmpty: worldSize > 1 };
+  const cache = await openCache(epochs);
+  const draft = {
+    ...epochs,
+    ...(windows && { windows }),
+    ...(cache && { cache }),
+    skipsBad: onError !== "throw",
+    fillsEmpty: worldSize > 1,
+  };
   const workers = options.workers === "auto" ? chooseWorkers(draft) : options.workers;
   const recipe: BatchRecipe = { ...draft, makers: Math.max(1, workers) };
   const opened = new Loader({
@@ -244,7 +244,9 @@ export class Loader implements AsyncIterable<Batch> {
 
   /** Sums up what was done since the loader was opened. */
   stats(): LoaderStats {
-    return this.#stats.report(this.#producer?.ready ?? 0);
+    const stats = this.#stats.report(this.#producer?.ready ?? 0);
+    const { cache } = this.#recipe;
+    return cache ? { ...stats, cache: cacheStats(cache) } : stats;
   }
 
   /**
@@ -328,18 +330,6 @@ export class Loader implements AsyncIterable<Batch> {
     if (producer) this.#stopped = producer.close();
     await this.#stopped;
   }
-}
-
-function createProducer(
-  recipe: BatchRecipe,
-  { workers, prefetch, maxPrefetchBytes, workerTimeoutMs }: ProducerOptions,
-): BatchProducer {
-  if (workers === 0) return new InThreadProducer(recipe);
-  const depth =
-    prefetch === "auto"
-      ? autoDepth({ workers, maxBytes: maxPrefetchBytes })
-      : fixedDepth(prefetch ?? workers * BATCHES_PER_WORKER);
-  return new WorkerPool({ entry: findWorkerEntry(), recipe, workers, depth, timeoutMs: workerTimeoutMs });
 }
 
 /** Lists the batches of this rank from a position of an epoch to its end. */

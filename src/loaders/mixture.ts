@@ -2,7 +2,7 @@
 // the mixture is a piece of that sequence; the sources have epochs of their own and go on where they are.
 
 import { buildTransform, type SampleTransformDescription, type TransformDescription } from "../transforms/registry.ts";
-import { chainTransforms, type Pipeline } from "../transforms/transform.ts";
+import { chainTransforms, type ChainCache, type Pipeline } from "../transforms/transform.ts";
 import { epochOrder, type Order, type Shuffle } from "./order.ts";
 import { positionAfterTurns, scheduleOf, turnAt, turnsBefore, type Schedule } from "./schedule.ts";
 import type { MixtureState } from "./state.ts";
@@ -96,11 +96,14 @@ export function mixedPipeline(
   { sources }: Mixture,
   transforms: readonly SampleTransformDescription[],
   seed: number,
+  cache?: ChainCache,
 ): Pipeline {
   const ownCount = sources.reduce((sum, source) => sum + source.transforms.length, 0);
   let ownPlace = 0;
   const chains = sources.map((source) => {
-    const chain = chainTransforms([...source.transforms, ...transforms].map(buildTransform), seed);
+    const own = source.transforms.length;
+    const placed = cache && { store: cache.store, place: own + cache.place };
+    const chain = chainTransforms([...source.transforms, ...transforms].map(buildTransform), seed, placed);
     const places = [...numbersFrom(ownPlace, source.transforms.length), ...numbersFrom(ownCount, transforms.length)];
     ownPlace += source.transforms.length;
     return { chain, places, chainTimes: new Float64Array(places.length) };

@@ -3,6 +3,7 @@
 import { countDelivered } from "./account.ts";
 import type { MadeBatch } from "./batch-producer.ts";
 import { batchBytes } from "./collate.ts";
+import type { CacheStats } from "./sample-cache.ts";
 import type { BatchTimings } from "./timings.ts";
 
 /**
@@ -36,6 +37,8 @@ export interface LoaderStats {
   readonly workers: number;
   /** Which share of the time, from the first request to the last delivery, a worker spent making batches, on average: 0 to 1. */
   readonly busy: number;
+  /** What a `cache` among the transforms did, in all workers; batches that were not delivered included. */
+  readonly cache?: CacheStats;
   /** Batches that were made and waited for their delivery. */
   readonly queue: {
     readonly now: number;

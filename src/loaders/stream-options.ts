@@ -6,6 +6,7 @@ import { decodeOptions } from "../readers/tolerance.ts";
 import type { TransformDescription } from "../transforms/registry.ts";
 import type { OnError } from "./ledger.ts";
 import { checkSharedOptions } from "./options.ts";
+import { refuseCache } from "./open-cache.ts";
 import { refuseWindows } from "./open-windows.ts";
 import { findPlace } from "./rank.ts";
 import type { StreamState } from "./stream-state.ts";
@@ -92,5 +93,6 @@ export function resolveStreamOptions(options: StreamOptions): ResolvedStreamOpti
   if (maxFailures !== Infinity) checkWhole(ACTION, "maxFailures", maxFailures, 0);
   checkSharedOptions(ACTION, resolved);
   refuseWindows(ACTION, resolved.transforms);
+  refuseCache(ACTION, resolved.transforms);
   return resolved;
 }

@@ -34,7 +34,7 @@ export interface BucketByLengthDescription {
 const DEFAULT_WINDOW = 50;
 const MAX_WINDOW = 2 ** 20;
 /** A length is kept in 32 bits, less one value. */
-export const MAX_LENGTH = 2 ** 32 - 2;
+const MAX_LENGTH = 2 ** 32 - 2;
 
 /**
  * Has the loader put samples of about one length into one batch; samples themselves stay as they are, and `padBatch` fills the batch

@@ -11,6 +11,7 @@ import { buildPack, sequenceLength } from "./pack.ts";
 import { buildPadBatch } from "./pad-batch.ts";
 import {
   buildTransform,
+  isRandom,
   stageOf,
   type BatchTransformDescription,
   type SampleTransformDescription,
@@ -88,6 +89,25 @@ export function checkChain(descriptions: readonly TransformDescription[]): void 
   const chain = splitChain(descriptions);
   for (const description of chain.ofSamples) buildTransform(description);
   findLengthRule(chain);
+  cachePlace(chain.ofSamples);
+}
+
+/**
+ * Finds the place of the transform that keeps samples. `undefined` where there is none.
+ *
+ * @throws {KdataError} `usage` when there are two, or what is kept would have to change from epoch to epoch.
+ */
+export function cachePlace(ofSamples: readonly SampleTransformDescription[]): number | undefined {
+  const place = ofSamples.findIndex(({ transform }) => transform === "cache");
+  if (place < 0) return undefined;
+  if (ofSamples.findLastIndex(({ transform }) => transform === "cache") > place) {
+    throw new KdataError("usage", "Cannot cache twice: one cache keeps what comes last before the random transforms");
+  }
+  const drawing = ofSamples.slice(0, place).find(isRandom);
+  if (!drawing) return place;
+  throw new KdataError("usage", `Cannot cache after ${drawing.transform}: it gives another sample in each epoch`, {
+    hint: `put cache before ${drawing.transform}`,
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 // Public exports of kdata/transforms.
 
 export { bucketByLength, type BucketByLengthDescription, type BucketByLengthSettings } from "./bucket-by-length.ts";
+export { cache, type CacheDescription, type CacheSettings } from "./cache.ts";
 export { cast, type CastDescription } from "./cast.ts";
 export { centerCrop, type CenterCropDescription } from "./center-crop.ts";
 export { colorJitter, type ColorJitterDescription, type ColorJitterSettings } from "./color-jitter.ts";

@@ -5,6 +5,7 @@ import { nearestName } from "../core/nearest.ts";
 import { RandomStream, deriveKey } from "../core/random.ts";
 import { emptyFeatures, type Feature, type Features } from "../core/sample.ts";
 import { buildBucketByLength, type BucketByLengthDescription } from "./bucket-by-length.ts";
+import { buildCache, type CacheDescription } from "./cache.ts";
 import { buildCast, type CastDescription } from "./cast.ts";
 import { buildCenterCrop, type CenterCropDescription } from "./center-crop.ts";
 import { buildColorJitter, type ColorJitterDescription } from "./color-jitter.ts";
@@ -38,6 +39,7 @@ import type { Transform } from "./transform.ts";
 /** A transform of samples as plain JSON, which crosses into a worker thread. Made by the function of the same name. */
 export type SampleTransformDescription =
   | BucketByLengthDescription
+  | CacheDescription
   | CastDescription
   | CenterCropDescription
   | ColorJitterDescription
@@ -77,6 +79,7 @@ type Builders = {
 
 const builders: Builders = {
   bucketByLength: buildBucketByLength,
+  cache: buildCache,
   cast: buildCast,
   centerCrop: buildCenterCrop,
   colorJitter: buildColorJitter,
@@ -123,6 +126,19 @@ const costly: ReadonlySet<string> = new Set<TransformDescription["transform"]>([
 /** Says whether a transform takes so long that threads pay for small samples, too. */
 export function isCostly({ transform }: TransformDescription): boolean {
   return costly.has(transform);
+}
+
+/** Those that give another sample in each epoch. */
+const random: ReadonlySet<string> = new Set<TransformDescription["transform"]>([
+  "colorJitter",
+  "randomCrop",
+  "randomFlip",
+  "randomResizedCrop",
+]);
+
+/** Says whether what a transform makes of a sample changes from epoch to epoch. */
+export function isRandom({ transform }: TransformDescription): boolean {
+  return random.has(transform);
 }
 
 /** Says what a transform works on: 0 samples, 1 the samples of a batch, 2 their stack. */

@@ -58,6 +58,7 @@ export function buildRowsTransform(description: SampleTransformDescription): Row
     case "bucketByLength": {
       return (stacked) => stacked;
     }
+    case "cache":
     case "centerCrop":
     case "colorJitter":
     case "concat":
