@@ -98,8 +98,12 @@ function bodyOf(loop: UpdateLoop): number[] {
   const offset = length + 1;
   const vectors = offset + 1; // those of tensors, of scalars, of steps
   const base = { tensor: vectors, scalar: vectors + tensors.length, step: vectors + tensors.length + scalars.length };
-  const local = ([from, place]: LoopValue): number => base[from] + place;
-  const address = (pointer: number): number[] => [...get(pointer), ...get(offset), ADD];
+  function local([from, place]: LoopValue): number {
+    return base[from] + place;
+  }
+  function address(pointer: number): number[] {
+    return [...get(pointer), ...get(offset), ADD];
+  }
   return [
     ...list([
       [1, types.i32],

@@ -8,8 +8,10 @@ import { nodeOf } from "../plan-node.ts";
 import { sameShape } from "../primitives.ts";
 import { simplifyPlan } from "../simplify.ts";
 
-/** What a loop can compute: its results are the same to the bit, because IEEE 754 defines them. */
+/** Their results are the same to the bit everywhere, because IEEE 754 defines them. */
 const loopKinds = ["add", "sub", "mul", "div", "neg", "sqrt"] as const;
+
+/** What a loop can compute. */
 export type LoopKind = (typeof loopKinds)[number];
 
 /** Tensors below this many elements are not worth a loop of their own, and scalars are not arrays. */
