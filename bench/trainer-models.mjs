@@ -34,14 +34,19 @@ export const models = [
 ];
 
 /** Makes a trainer of a model, with its initial weights. */
-export function trainerOf({ spec }) {
-  const model = makers[spec.kind](spec);
-  if (spec.rank !== undefined) enableLora(model, { rank: spec.rank });
-  return new Trainer(model, {
+export function trainerOf(model) {
+  return new Trainer(modelOf(model), {
     backend: "onnx",
     optimizer: optimizers.adam({ learningRate: LEARNING_RATE }),
     loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
   });
+}
+
+/** Makes a model's layers. */
+export function modelOf({ spec }) {
+  const model = makers[spec.kind](spec);
+  if (spec.rank !== undefined) enableLora(model, { rank: spec.rank });
+  return model;
 }
 
 /** Makes the tensors of a model's batch: whole numbers, or parts of one, that every language computes alike. */

@@ -110,7 +110,14 @@ function firstStep(rounds) {
   const times = Array.from({ length: rounds }, () => Number(inOwnProcess("vit", 1).times[0]));
   const ours = median(times);
   const name = "first step of the ViT, limit 0.5 s";
-  return { name, ours, peer: FIRST_STEP_LIMIT_MS, unit: "ms", ratio: FIRST_STEP_LIMIT_MS / ours, spread: spread(times) };
+  return {
+    name,
+    ours,
+    peer: FIRST_STEP_LIMIT_MS,
+    unit: "ms",
+    ratio: FIRST_STEP_LIMIT_MS / ours,
+    spread: spread(times),
+  };
 }
 
 /** The whole ViT-Base in a process of its own, and then in torch's: both at once would not fit. */

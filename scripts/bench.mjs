@@ -16,7 +16,7 @@ const AREAS = ["formats", "images", "loader", "trainer", "convert", "scaling"];
 /** What shows in seconds that an area runs. */
 const SMOKE = { formats: { only: "smallExamples" }, loader: {}, trainer: { isSmoke: true } };
 /** Modules beside bench/<area>.mjs whose rows belong to the area, where they are there. */
-const MORE = { loader: ["scale"], trainer: ["cnn", "random"] };
+const MORE = { loader: ["scale"], trainer: ["overlap"] };
 /** What another area measures. */
 const ELSEWHERE = { formats: { except: "conversion" } };
 const ENVIRONMENT_SET = "KDATA_BENCH_ENVIRONMENT";

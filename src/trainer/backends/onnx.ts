@@ -17,11 +17,21 @@ import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";
 import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
 import { checkProvider } from "./onnx-provider.ts";
+import { UpdateMemory, type CompiledLoops } from "./onnx-update-memory.ts";
+import { splitUpdates, type UpdateLoop } from "./onnx-updates.ts";
 
 const PACKAGE = "onnxruntime-node@1.30.0";
 
 /** ONNX Runtime writes warnings and errors to standard error, which belongs to the program. Errors are thrown as well. */
 const LOG_FATAL_ONLY = 4;
+
+/**
+ * An idle thread waits this long for the next operator before it sleeps, and sleeps at once when a run is over: waking it up would
+ * cost a step of many small operators a tenth, and waiting on would take the cores from the loader's workers.
+ */
+const WAITING = { session: { intra_op: { allow_spinning: "1", spin_duration_us: "100" }, force_spinning_stop: "1" } };
+/** What the engine does by itself. */
+const WAITING_BUSILY = { session: { intra_op: { allow_spinning: "1" } } };
 
 const knobSpecs = {
   threads: { kind: "count", about: "threads that compute", default: availableParallelism() },
@@ -37,8 +47,7 @@ const knobSpecs = {
     default: "cpu",
     choices: ["cpu", "webgpu", "cuda"],
   },
-  // Idle threads that wait busily would take the cores from the loader's workers.
-  spinning: { kind: "flag", about: "idle threads wait busily", default: false },
+  spinning: { kind: "flag", about: "idle threads wait busily for long", default: false },
   claims: {
     kind: "flag",
     about: "kernels that are claimed are used",
@@ -100,6 +109,8 @@ function deviceOf(knobs: Knobs): string {
  */
 interface Slot extends ValueSpec {
   tensor: Runtime.Tensor;
+  /** Whether loops work on the tensor's memory: then that stays, and new elements are copied in. */
+  isPlaced?: boolean;
 }
 
 class OnnxSession implements Session {
@@ -108,6 +119,8 @@ class OnnxSession implements Session {
   readonly #settings: Settings;
   readonly #slots = new Map<string, Slot>();
   readonly #programs: OnnxProgram[] = [];
+  /** Holds the state that loops replace in place. */
+  readonly #memory = new UpdateMemory();
   /** What became of claims, by plan. */
   readonly #claims: Record<string, string> = {};
 
@@ -124,7 +137,9 @@ class OnnxSession implements Session {
 
   async compile(plan: Plan): Promise<Program> {
     checkPlanState(plan, this.#slots);
-    const model = buildOnnxModel(plan, this.#settings.claims ? { claimsOf: "onnx" } : {});
+    const split = splitUpdates(plan);
+    const { plan: modelled, loops } = this.#memory.hasRoom(split.loops) ? split : { plan, loops: [] };
+    const model = buildOnnxModel(modelled, this.#settings.claims ? { claimsOf: "onnx" } : {});
     Object.assign(this.#claims, explainClaims(plan.name, model.claims));
     const engine = await attempt(`compile ${plan.name}`, () =>
       this.#runtime.InferenceSession.create(model.bytes, {
@@ -132,14 +147,27 @@ class OnnxSession implements Session {
         intraOpNumThreads: this.#settings.threads,
         graphOptimizationLevel: this.#settings.graphOptimization,
         logSeverityLevel: LOG_FATAL_ONLY,
-        extra: {
-          session: { intra_op: { allow_spinning: this.#settings.spinning ? "1" : "0" } },
-        },
+        extra: this.#settings.spinning ? WAITING_BUSILY : WAITING,
       }),
     );
-    const program = new OnnxProgram(this.#runtime, engine, plan, model, this.#slots);
+    const parts = { plan, model, loops: this.#compileLoops(loops), loopCount: loops.length };
+    const program = new OnnxProgram(this.#runtime, engine, parts, this.#slots);
     this.#programs.push(program);
     return program;
+  }
+
+  /** Moves the state that loops replace to where they work. */
+  #compileLoops(loops: readonly UpdateLoop[]): CompiledLoops | undefined {
+    if (loops.length === 0) return undefined;
+    return this.#memory.compile(
+      loops,
+      (name) => elementsOf(slotOf(this.#slots, name).tensor),
+      (name, elements) => {
+        const slot = slotOf(this.#slots, name);
+        slot.tensor = new this.#runtime.Tensor("float32", elements, slot.shape);
+        slot.isPlaced = true;
+      },
+    );
   }
 
   read(names: readonly string[] = [...this.#slots.keys()]): Promise<Map<string, HostTensor>> {
@@ -179,9 +207,18 @@ class OnnxSession implements Session {
   }
 }
 
+/** What a program computes: first the model, then the loops. */
+interface ProgramParts {
+  readonly plan: Plan;
+  readonly model: OnnxModel;
+  readonly loops: CompiledLoops | undefined;
+  readonly loopCount: number;
+}
+
 class OnnxProgram implements Program {
   readonly #runtime: typeof Runtime;
   readonly #engine: Runtime.InferenceSession;
+  readonly #parts: ProgramParts;
   readonly #plan: Plan;
   readonly #model: OnnxModel;
   readonly #slots: ReadonlyMap<string, Slot>;
@@ -192,14 +229,14 @@ class OnnxProgram implements Program {
   constructor(
     runtime: typeof Runtime,
     engine: Runtime.InferenceSession,
-    plan: Plan,
-    model: OnnxModel,
+    parts: ProgramParts,
     slots: ReadonlyMap<string, Slot>,
   ) {
     this.#runtime = runtime;
     this.#engine = engine;
-    this.#plan = plan;
-    this.#model = model;
+    this.#parts = parts;
+    this.#plan = parts.plan;
+    this.#model = parts.model;
     this.#slots = slots;
   }
 
@@ -214,7 +251,8 @@ class OnnxProgram implements Program {
     for (const [name, input] of this.#model.state) inputs[input] = this.#slot(name).tensor;
 
     const results = await attempt(`run ${this.#plan.name}`, () => this.#engine.run(inputs));
-    for (const [name, update] of this.#model.updates) this.#slot(name).tensor = this.#result(name, update, results);
+    this.#parts.loops?.run((name) => this.#numbers(name, results));
+    for (const [name, update] of this.#model.updates) replace(this.#slot(name), this.#result(name, update, results));
     return new Map(Array.from(this.#plan.outputs, ([name, id]) => [name, this.#output(name, id, results)]));
   }
 
@@ -222,6 +260,7 @@ class OnnxProgram implements Program {
     return {
       nodes: this.#plan.nodes.length,
       operators: this.#model.operators,
+      ...(this.#parts.loopCount > 0 && { "update loops": this.#parts.loopCount }),
       modelBytes: this.#model.bytes.byteLength,
       ...explainCost(this.#plan),
     };
@@ -244,10 +283,14 @@ class OnnxProgram implements Program {
   }
 
   #slot(name: string): Slot {
-    const slot = this.#slots.get(name);
-    if (slot === undefined)
-      throw new KdataError("state", `Cannot run ${this.#plan.name}: the session holds no '${name}'`);
-    return slot;
+    return slotOf(this.#slots, name);
+  }
+
+  /** What a loop reads of the model's outputs. */
+  #numbers(name: string, results: Runtime.InferenceSession.ReturnType): Float32Array {
+    const { data } = this.#result(name, nameOf(this.#model.outputs, name), results);
+    if (data instanceof Float32Array) return data;
+    throw new KdataError("backend", `Cannot run ${this.#plan.name} on onnx: '${name}' is not float32`);
   }
 
   #output(name: string, id: number, results: Runtime.InferenceSession.ReturnType): HostTensor {
@@ -260,6 +303,17 @@ class OnnxProgram implements Program {
     if (result instanceof this.#runtime.Tensor) return result;
     throw new KdataError("backend", `Cannot run ${this.#plan.name} on onnx: the engine returned no '${name}'`);
   }
+}
+
+function replace(slot: Slot, tensor: Runtime.Tensor): void {
+  if (slot.isPlaced) copyInto(slot.tensor, elementsOf(tensor));
+  else slot.tensor = tensor;
+}
+
+function slotOf(slots: ReadonlyMap<string, Slot>, name: string): Slot {
+  const slot = slots.get(name);
+  if (slot === undefined) throw new KdataError("state", `Cannot use state: the session holds no '${name}'`);
+  return slot;
 }
 
 /** Says which claims a program took and why it left others. */
