@@ -13,7 +13,14 @@ export interface ReadyStep {
   readonly keys: readonly string[];
   /** What the source said when the batch had arrived, before it was asked for another one. */
   readonly sourceState: unknown;
-  run(): Promise<Map<string, HostTensor>>;
+  readonly run: PreparedRun;
+}
+
+/** Computes a step from what was copied for it. */
+export interface PreparedRun {
+  (): Promise<Map<string, HostTensor>>;
+  /** Looks for a NaN in what the step was fed, and says where one is. To be called before the step after the next is made ready. */
+  readonly findNaN?: () => string | undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 // The parity test of a claim: the kernel's value against the composite's expansion, and its slope against the expansion's gradient.
 
 import { KdataError } from "../core/errors.ts";
+import { nearestName } from "../core/nearest.ts";
 import { deriveKeyFromName, RandomStream } from "../core/random.ts";
 import { elementCount } from "../core/tensor.ts";
 import type { HostTensor, Session } from "./backend.ts";
@@ -82,7 +83,12 @@ export async function claim(
 ): Promise<void> {
   const before = Object.fromEntries(claimsOf(name));
   if (check && checks === undefined && Object.keys(table).length > 0) {
-    throw new TypeError(`Cannot claim '${name}': give { checks } to compare with, or { check: false }`);
+    const known = Object.keys(knownChecks);
+    const nearest = nearestName(name, known);
+    const question = nearest === undefined ? "" : ` (did you mean ${nearest}?)`;
+    throw new TypeError(
+      `Cannot claim '${name}'${question}: it is none of ${known.join(", ")}; for a composite of one's own give { checks } or { check: false }`,
+    );
   }
   setClaims(name, table);
   if (!check) return;

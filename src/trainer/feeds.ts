@@ -91,6 +91,19 @@ export function feedTensor(batch: Batch, feature: string, spec: FeedSpec): HostT
   return { dtype: spec.dtype, shape: spec.shape, data: repeatLastRow(data, batch.size, spec) };
 }
 
+/** Finds the first row of a tensor that has a NaN, among those whose weights are not 0. */
+export function findNaN({ data, shape }: HostTensor, weights: HostTensor | undefined): number | undefined {
+  if (!(data instanceof Float32Array)) return undefined;
+  const [rows = 1] = shape;
+  const [perRow, weightsPerRow] = [data.length / rows, (weights?.data.length ?? 0) / rows];
+  for (let row = 0; row < rows; row++) {
+    const own = weights?.data.subarray(row * weightsPerRow, (row + 1) * weightsPerRow);
+    if (own?.every((weight) => weight === 0)) continue;
+    if (data.subarray(row * perRow, (row + 1) * perRow).some(Number.isNaN)) return row;
+  }
+  return undefined;
+}
+
 function tensorColumn(batch: Batch, feature: string): Tensor {
   const column = Object.hasOwn(batch.features, feature) ? batch.features[feature] : undefined;
   const names = Object.keys(batch.features).join(", ");

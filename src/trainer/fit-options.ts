@@ -3,6 +3,7 @@
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import type { DataSource } from "./batch-source.ts";
 import type { Callback } from "./callbacks/callback.ts";
+import { checkCallbacks } from "./check-parts.ts";
 import { checkpointOptionNames, type CheckpointOptions } from "./checkpoint-options.ts";
 import { checkClassWeight } from "./weights.ts";
 
@@ -71,11 +72,12 @@ const evaluateOptionNames: Readonly<Record<keyof EvaluateOptions, true>> = {
  *
  * @throws {KdataError} `usage` for an unknown name.
  * @throws {RangeError} when a number is out of its range.
- * @throws {TypeError} when two options exclude each other.
+ * @throws {TypeError} when two options exclude each other, or a callback is none.
  */
 export function checkFitOptions(options: FitOptions): void {
   const action = "Cannot fit";
   checkOptionNames(action, options, Object.keys(fitOptionNames));
+  checkCallbacks(options.callbacks ?? []);
   const { epochs = 1, initialEpoch = 0, validationSplit = 0, validation, classWeight } = options;
   checkWhole(action, "epochs", epochs, 1);
   if (options.initialEpoch !== undefined) checkWhole(action, "initialEpoch", initialEpoch, 0, epochs - 1);

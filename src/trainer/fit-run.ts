@@ -8,6 +8,7 @@ import type { BatchSource } from "./batch-source.ts";
 import type { Callback, CallbackTrainer, ResumedRun } from "./callbacks/callback.ts";
 import type { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import type { RunState } from "./checkpoint-state.ts";
+import { checkMonitors } from "./check-parts.ts";
 import { EpochMeter } from "./epoch-meter.ts";
 import type { Metric } from "./metrics/metric.ts";
 
@@ -39,6 +40,8 @@ export interface FitParts {
   readonly stepsPerEpoch: number | undefined;
   readonly callbacks: readonly Callback[];
   readonly signal: AbortSignal | undefined;
+  /** The number of the epochs that the best checkpoint goes by. */
+  readonly best: string | undefined;
   /** Where checkpoints are wanted. */
   readonly schedule: CheckpointSchedule | undefined;
   /** The checkpoint to go on from; the trainer's own state has been restored. */
@@ -81,6 +84,7 @@ export class FitRun {
    */
   async run(): Promise<History> {
     const { callbacks, trainer, counters, firstEpoch, lastEpoch, resumed, schedule } = this.#parts;
+    this.#checkMonitors();
     trainer.stopTraining = false;
     for (const [i, callback] of callbacks.entries()) {
       callback.setTrainer?.(trainer);
@@ -98,6 +102,13 @@ export class FitRun {
     }
     for (const callback of callbacks) await callback.onTrainEnd?.();
     return this.#history;
+  }
+
+  #checkMonitors(): void {
+    const { callbacks, best, metrics, validation } = this.#parts;
+    const watched = callbacks.flatMap(({ monitor }) => (monitor ? [monitor] : []));
+    if (best !== undefined) watched.push({ name: best, by: "the best checkpoint" });
+    checkMonitors(watched, metrics, validation !== undefined);
   }
 
   #isStopped(): boolean {
@@ -167,6 +178,8 @@ export class FitRun {
     for (const callback of callbacks) {
       await callback.onTrainBatchEnd?.({ epoch, step, steps, keys: ready.keys, ...logs });
     }
+    // terminateOnNaN has stopped the run, and keeps what was trained before.
+    if (Number.isNaN(logs.loss) && !this.#isStopped()) refuseNaN(ready, counters.step);
   }
 
   async #validate(place: EpochPlace): Promise<Record<string, number>> {
@@ -251,4 +264,13 @@ function skipBatches(data: BatchSource, count: number): BatchSource {
       }
     },
   };
+}
+
+/** Refuses to go on with weights that a NaN in the data has spoiled. One that training made goes on, as it always did. */
+function refuseNaN({ run }: ReadyStep, steps: number): void {
+  const place = run.findNaN?.();
+  if (place === undefined) return;
+  throw new KdataError("shape", `Cannot feed ${place}, and the loss of step ${steps - 1} is NaN`, {
+    hint: "the weights are spoiled; mend the data, or give its sample the weight 0",
+  });
 }

@@ -15,6 +15,8 @@ export type SampleShape = SampleInput | Readonly<Record<string, SampleInput>>;
 
 /** Reads a model's inputs out of batches. */
 export interface ModelInputs {
+  /** The features by the names of their feeds. */
+  readonly features: ReadonlyMap<string, string>;
   /** Asks for the spec of each feature. */
   spec(specOf: (feature: string) => FeedSpec): InputSpec;
   /** Asks for the tensor of each feature and names it as the plan does. */
@@ -29,6 +31,7 @@ export interface ModelInputs {
 export function inputsOf(names: InputNames): ModelInputs {
   if (typeof names === "string") {
     return {
+      features: new Map([[feedNames.input, names]]),
       spec: (specOf) => specOf(names),
       feeds: (spec, tensorOf) => new Map(isOneInput(spec) ? [[feedNames.input, tensorOf(names, spec)]] : []),
     };
@@ -38,6 +41,7 @@ export function inputsOf(names: InputNames): ModelInputs {
     throw new RangeError(`Cannot make trainer: input is [${entries.map(([name]) => name).join(", ")}]; name each once`);
   }
   return {
+    features: new Map(entries.map(([name, feature]) => [inputFeedName(name), feature])),
     spec: (specOf) => Object.fromEntries(entries.map(([name, feature]) => [name, specOf(feature)])),
     feeds(spec, tensorOf) {
       const feeds = new Map<string, HostTensor>();

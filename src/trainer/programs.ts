@@ -2,8 +2,10 @@
 
 import type { Batch } from "../core/batch.ts";
 import type { Backend, HostTensor, Knobs, Program, Session } from "./backend.ts";
+import type { PreparedRun } from "./batch-feed.ts";
 import { FeedBuffers } from "./feed-buffers.ts";
-import { checkClasses, feedSpec, feedTensor } from "./feeds.ts";
+import { checkClasses, feedSpec, feedTensor, findNaN } from "./feeds.ts";
+import { checkIndices, indexLimits, type IndexLimit } from "./index-limits.ts";
 import type { ModelInputs } from "./inputs.ts";
 import type { Plan } from "./plan.ts";
 import { openForTraining } from "./registry.ts";
@@ -17,7 +19,7 @@ import {
   type InputSpec,
   type Recipe,
 } from "./train-step.ts";
-import { weightShape, weightTensor, type TargetSpec, type Weighting } from "./weights.ts";
+import { checkClassesOfWeights, weightShape, weightTensor, type TargetSpec, type Weighting } from "./weights.ts";
 
 /** What a program is for. */
 export type Entry = "train" | "evaluate" | "predict";
@@ -53,6 +55,8 @@ interface Compiled {
   readonly mixesRows: boolean;
   /** Where targets number classes: how many there are. */
   readonly classes: number | undefined;
+  /** What inputs that number the rows of a table may be. */
+  readonly limits: ReadonlyMap<string, IndexLimit>;
   readonly buffers: FeedBuffers;
   readonly program: Program;
 }
@@ -148,13 +152,15 @@ export class Programs {
    *
    * @throws {KdataError} `shape` when the batch does not fit the model.
    */
-  async prepare(session: Session, batch: Batch, purpose: Purpose): Promise<() => Promise<Map<string, HostTensor>>> {
+  async prepare(session: Session, batch: Batch, purpose: Purpose): Promise<PreparedRun> {
     const compiled = this.#find(batch, purpose) ?? (await this.#compile(session, batch, purpose));
     const feeds = compiled.buffers.fill(this.#feeds(batch, compiled, purpose), purpose.step);
-    return () => {
+    const { keys } = batch;
+    const run = (): Promise<Map<string, HostTensor>> => {
       this.checkOpen();
       return compiled.program.run(feeds);
     };
+    return Object.assign(run, { findNaN: () => this.#findNaN(feeds, keys) });
   }
 
   /** Frees the session. Calling it twice is harmless. */
@@ -178,9 +184,10 @@ export class Programs {
   async #compile(session: Session, batch: Batch, purpose: Purpose): Promise<Compiled> {
     const shapes = { input: this.#inputSpec(batch), ...this.#targets(batch, purpose) };
     const { plan, ...planned } = this.#plan(purpose.entry, shapes);
+    checkClassesOfWeights(purpose.classWeight, planned.classes);
     const program = await session.compile(plan);
     const buffers = new FeedBuffers(plan, this.#parts.seed);
-    const compiled = { rows: batch.size, ...shapes, ...planned, buffers, program };
+    const compiled = { rows: batch.size, ...shapes, ...planned, limits: indexLimits(plan), buffers, program };
     this.#compiled.set(purpose.entry, [...(this.#compiled.get(purpose.entry) ?? []), compiled]);
     return compiled;
   }
@@ -210,9 +217,13 @@ export class Programs {
   }
 
   #feeds(batch: Batch, compiled: Compiled, { classWeight }: Purpose): Map<string, HostTensor> {
-    const { input, target, weightShape: weights, classes } = compiled;
+    const { input, target, weightShape: weights, classes, limits } = compiled;
     const { target: feature, sampleWeight, recipe } = this.#parts;
     const feeds = this.#parts.input.feeds(input, (name, spec) => feedTensor(batch, name, spec));
+    for (const [name, limit] of limits) {
+      const [own, indices] = [this.#parts.input.features.get(name), feeds.get(name)];
+      if (own !== undefined && indices) checkIndices(batch, own, indices, limit);
+    }
     if (target && weights) {
       const targets = feedTensor(batch, feature, target);
       const ignored = recipe.loss.ignoredClass;
@@ -222,5 +233,17 @@ export class Programs {
       feeds.set(feedNames.weight, weightTensor(batch, labelled, weights, { sampleWeight, classWeight }));
     }
     return feeds;
+  }
+
+  /** Looks for a NaN in samples that count, among what a step was fed. */
+  #findNaN(feeds: ReadonlyMap<string, HostTensor>, keys: readonly string[]): string | undefined {
+    const named = [...this.#parts.input.features, [feedNames.target, this.#parts.target] as const];
+    const weights = feeds.get(feedNames.weight);
+    for (const [name, feature] of named) {
+      const fed = feeds.get(name);
+      const row = fed && findNaN(fed, weights);
+      if (row !== undefined) return `'${feature}': NaN in sample ${keys[row] ?? row}`;
+    }
+    return undefined;
   }
 }

@@ -6,7 +6,9 @@ import { checkOptionNames, checkWhole } from "../core/options.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { takeTurns } from "../core/turns.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Session } from "./backend.ts";
+import type { PreparedRun } from "./batch-feed.ts";
 import type { BatchSource, DataSource } from "./batch-source.ts";
+import { checkParts } from "./check-parts.ts";
 import { readSafetensors, writeSafetensors } from "./checkpoint.ts";
 import { listCheckpoints, readNewest, removeCheckpoints, type LoadedCheckpoint } from "./checkpoint-folder.ts";
 import { resolveCheckpoint, type ResolvedCheckpoint } from "./checkpoint-options.ts";
@@ -111,11 +113,13 @@ export class Trainer {
    *
    * @throws {KdataError} `usage` when there is no such option or backend.
    * @throws {RangeError} when the seed is not a whole number from 0 on.
+   * @throws {TypeError} when the model, the loss, the optimizer or a metric is none: a name in quotes.
    */
   constructor(model: Model, options: TrainerOptions) {
     checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
     const { optimizer, loss, metrics = [], seed = 0 } = options;
     checkWhole("Cannot make trainer", "seed", seed, 0);
+    checkParts(model, { optimizer, loss, metrics });
     checkMetricNames(metrics);
     this.#recipe = { model, loss, metrics, optimizer };
     this.#seed = seed;
@@ -182,6 +186,7 @@ export class Trainer {
       stepsPerEpoch: options.stepsPerEpoch,
       callbacks,
       signal,
+      best: checkpoint?.best,
       schedule: checkpoint && this.#schedule(checkpoint, loaded),
       resumed: loaded && { ...loaded, epoch: loaded.state.epoch, step: loaded.state.step },
       prepare: (batch, idle, step) => this.#prepare(batch, idle, { entry: "train", classWeight, step }),
@@ -380,11 +385,7 @@ export class Trainer {
   }
 
   /** Makes a batch ready while a step may be computing; opening and compiling wait until none does. */
-  async #prepare(
-    batch: Batch,
-    idle: Promise<unknown>,
-    purpose: Purpose,
-  ): Promise<() => Promise<Map<string, HostTensor>>> {
+  async #prepare(batch: Batch, idle: Promise<unknown>, purpose: Purpose): Promise<PreparedRun> {
     if (!this.#programs.session || !this.#programs.knows(batch, purpose)) await idle.catch(() => undefined);
     const session = await this.#programs.open(batch, async (opened) => {
       const { learningRate } = this.#counters;

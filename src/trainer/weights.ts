@@ -35,6 +35,19 @@ export function checkClassWeight(classWeight: Readonly<Record<number, number>>):
 }
 
 /**
+ * Refuses the weight of a class that a model lacks.
+ *
+ * @param classWeight - weights by class
+ * @param classes - how many there are; undefined where targets number none
+ * @throws {RangeError} with the class.
+ */
+export function checkClassesOfWeights(classWeight: Weighting["classWeight"], classes: number | undefined): void {
+  const beyond = Object.keys(classWeight ?? {}).find((name) => Number(name) >= (classes ?? Infinity));
+  if (classes === undefined || beyond === undefined) return;
+  throw new RangeError(`Cannot fit: classWeight has class ${beyond}, the model's classes are 0 to ${classes - 1}`);
+}
+
+/**
  * Finds the shape of a batch's weights, brought to `rows`: that of the feature, or of the classes where they have more axes.
  *
  * @throws {KdataError} `shape` when the batch has no such feature, or the feature does not fit the targets.

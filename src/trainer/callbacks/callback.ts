@@ -97,6 +97,8 @@ export interface CallbackState {
 export interface Callback {
   /** Wants the run to be backed up, and to go on from the backup. */
   readonly backup?: CheckpointOptions & { readonly deleteAtEnd: boolean };
+  /** A number of the epochs that it reads, refused before the first step where there is none of that name. */
+  readonly monitor?: { readonly name: string; readonly by: string };
   /** Called before all others, once a run. */
   setTrainer?(trainer: CallbackTrainer): void;
   onTrainBegin?(info: RunInfo): void | Promise<void>;

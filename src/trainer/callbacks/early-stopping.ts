@@ -64,6 +64,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): EarlyStopping
   let stoppedEpoch: number | undefined;
   let isLoaded = false;
   return {
+    monitor: { name: monitor, by: "earlyStopping" },
     get stoppedEpoch() {
       return stoppedEpoch;
     },

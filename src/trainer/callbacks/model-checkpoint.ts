@@ -57,6 +57,7 @@ export function modelCheckpoint(filepath: string, options: ModelCheckpointOption
     await trainer?.save(fillPattern(filepath, { ...values, ...place }), { weightsOnly: saveWeightsOnly });
   }
   return {
+    ...(saveBestOnly && { monitor: { name: monitor, by: "modelCheckpoint" } }),
     setTrainer(given) {
       trainer = given;
     },

@@ -57,6 +57,7 @@ export function reduceLROnPlateau(options: ReduceLROnPlateauOptions = {}): Callb
   let watch = { best: worst(mode), wait: 0, cooling: 0 };
   let isLoaded = false;
   return {
+    monitor: { name: monitor, by: "reduceLROnPlateau" },
     setTrainer(given) {
       trainer = given;
     },

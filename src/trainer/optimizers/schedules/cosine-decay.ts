@@ -64,6 +64,9 @@ function inKerasWords(options: CosineDecayOptions | PeakOptions): CosineDecayOpt
   }
   checkSchedule("cosineDecay", options, ["peak", "steps", "warmupSteps", "alpha"]);
   const { peak, steps, warmupSteps = 0, alpha = 0 } = options;
+  if (warmupSteps >= steps) {
+    throw new RangeError(`Cannot make cosineDecay: warmupSteps is ${warmupSteps}, steps ${steps} with them`);
+  }
   const initialLearningRate = warmupSteps > 0 ? 0 : peak;
   return { initialLearningRate, decaySteps: steps - warmupSteps, alpha, warmupTarget: peak, warmupSteps };
 }

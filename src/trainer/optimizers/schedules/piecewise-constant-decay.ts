@@ -24,7 +24,8 @@ export function piecewiseConstantDecay(options: PiecewiseConstantDecayOptions): 
   const [initial] = values;
   if (!isAscending || initial === undefined || values.length !== boundaries.length + 1) {
     throw new RangeError(
-      `Cannot make piecewiseConstantDecay: ${values.length} values and the boundaries ${boundaries.join(", ")}`,
+      `Cannot make piecewiseConstantDecay: ${values.length} values for the boundaries ${boundaries.join(", ")}: ` +
+        "these ascend, and there is one value more",
     );
   }
   if (!values.every((value) => value >= 0 && Number.isFinite(value))) {
