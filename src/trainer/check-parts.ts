@@ -55,10 +55,10 @@ export function checkMonitors(
     // A metric may have a number for each class: accuracy/0.
     if (names.some((known) => name === known || name.startsWith(`${known}/`))) continue;
     const nearest = nearestName(name, names);
-    const hint = name.startsWith("val_") && !isValidated ? "give fit a validation" : undefined;
     const question = nearest === undefined ? undefined : `did you mean '${nearest}'?`;
+    const hint = name.startsWith("val_") && !isValidated ? "give fit a validation" : question;
     throw new KdataError("usage", `Cannot monitor '${name}' in ${by}: an epoch has only ${names.join(", ")}`, {
-      ...((hint ?? question) !== undefined && { hint: hint ?? question }),
+      ...(hint !== undefined && { hint }),
     });
   }
 }
@@ -74,5 +74,6 @@ function misfit(what: string, given: unknown, family: string): string {
 }
 
 function shown(given: unknown): string {
-  return typeof given === "object" && given !== null ? "an object" : (JSON.stringify(given) ?? String(given));
+  if (typeof given === "string") return JSON.stringify(given);
+  return typeof given === "object" && given !== null ? "an object" : String(given);
 }

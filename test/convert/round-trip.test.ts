@@ -69,7 +69,7 @@ describe.each(writableFormats)("$name", (format) => {
         outcomes[written ? "kept" : "refused"]++;
         if (written) expect(await readBack(written)).toEqual(samples.map(plain));
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
     expect(outcomes.kept).toBeGreaterThan(5);
     expect(outcomes.refused).toBeGreaterThan(5);
@@ -90,7 +90,7 @@ describe.each(writableFormats)("$name", (format) => {
           expect(await readBack(back.shards[0]!)).toEqual(samples.map(plain));
           expect(pathsOf(back.shards[0]!).map(digest)).toEqual(pathsOf(first).map(digest));
         }),
-        { numRuns: 60 },
+        { numRuns: 20 },
       );
       expect(kept).toBeGreaterThan(0);
     },

@@ -30,7 +30,7 @@ interface Mistake {
   readonly says: RegExp;
   /** Steps that are made before it can be seen. Default 0. */
   readonly steps?: number;
-  make(counter: { steps: number }): unknown;
+  readonly make: (counter: { steps: number }) => unknown;
 }
 
 const folder = mkdtempSync(join(tmpdir(), "kdata-mistakes-"));
@@ -59,7 +59,11 @@ async function train(
   const given = { ...one!.features, ...features };
   await using trainer = new Trainer(model, { ...basics, ...options });
   if (load !== undefined) await trainer.load(load);
-  const count = { onTrainBatchEnd: () => void counter.steps++ };
+  const count = {
+    onTrainBatchEnd() {
+      counter.steps++;
+    },
+  };
   const { callbacks: others = [], ...rest } = (fit ?? {}) as FitOptions;
   await trainer.fit(source([batch(8, given)]), { ...rest, callbacks: [...others, count] });
 }

@@ -5,7 +5,8 @@
 import type * as Jax from "@jax-js/jax";
 
 import { ERF_DENOMINATOR, ERF_LIMIT, ERF_NUMERATOR } from "../erf-approximation.ts";
-import type { JaxArray } from "./jax-kernels.ts";
+
+type JaxArray = Jax.Array;
 
 /** The natural logarithm of 2 as a float32 whose products with whole numbers are exact, and the rest. */
 const [LN2_HIGH, LN2_LOW] = [0.693138122558594, 9.05800061445916e-6];
