@@ -161,7 +161,7 @@ function printTable(runs: readonly Run[]): void {
     backend,
     String(workers),
     logs.msPerStep.toFixed(1),
-    Math.round(logs.samplesPerSecond).toLocaleString("en-US"),
+    logs.samplesPerSecond.toLocaleString("en-US", { maximumFractionDigits: logs.samplesPerSecond < 10 ? 2 : 0 }),
     `${(logs.dataWait * 100).toFixed(0)} %`,
     (losses[0] ?? NaN).toFixed(6),
     (losses.at(-1) ?? NaN).toFixed(6),
