@@ -83,7 +83,7 @@ test("buildTransform() refuses a name it does not know and says the nearest", ()
     expect.objectContaining({
       code: "usage",
       message: expect.stringMatching(
-        /^Cannot build transform 'normalise': the transforms are cast, .*, select, stack, template, tokenize$/,
+        /^Cannot build transform 'normalise': the transforms are bucketByLength, cache, cast, .*, select, stack, template, tokenize$/,
       ) as string,
       hint: "did you mean 'normalize'?",
     }),
