@@ -16,7 +16,7 @@ import {
   Trainer,
   type Precision,
   type Sym,
-} from "kdata/trainer";
+} from "../../src/trainer/index.ts";
 import { decodeHalf, encodeHalf, roundToHalf, type HalfDType } from "../../src/core/half-float.ts";
 import { RandomStream, deriveKeyFromName } from "../../src/core/random.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
@@ -184,7 +184,7 @@ test.each(mixed)("%s: the gradient is that of float32 within the type's toleranc
 });
 
 test("gradients cross a border in the type: too great ones become infinite, too small ones vanish", async () => {
-  const { gradient } = await import("kdata/trainer");
+  const { gradient } = await import("../../src/trainer/index.ts");
   const graph = new Graph();
   const x = graph.input("x", [3], "float32");
   const factors = graph.constant({ dtype: "float32", shape: [3], data: Float32Array.of(1e5, 1 + 2 ** -12, 1e-9) });
