@@ -3,7 +3,7 @@ import type * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { bench, type BenchReport } from "../../src/cli/bench.ts";
 import { stages } from "../../src/cli/bench-run.ts";
 import type * as collate from "../../src/loaders/collate.ts";
@@ -200,7 +200,11 @@ test("bench of an empty data set says that there is no batch", async () => {
 });
 
 test("--backends measures a module's model and prints the recommendation; two modules are refused", async () => {
-  const module = join(folder, "model.ts");
+  const home = mkdtempSync(join(import.meta.dirname, "tmp-bench-")); // where `kdata` can be imported from
+  onTestFinished(() => {
+    rmSync(home, { recursive: true });
+  });
+  const module = join(home, "model.ts");
   writeFileSync(
     module,
     `import { layers, losses, optimizers } from "kdata/trainer";

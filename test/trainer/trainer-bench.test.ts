@@ -1,8 +1,15 @@
 // Timing a model on each backend and with each knob. Nothing here depends on how long anything takes.
 
 import { expect, test } from "vitest";
-import { formatTrainerBench, layers, losses, optimizers, Trainer, type TrainerBenchReport } from "kdata/trainer";
-import { registerBackend, openBackend } from "../../src/trainer/registry.ts";
+import {
+  formatTrainerBench,
+  layers,
+  losses,
+  optimizers,
+  Trainer,
+  type TrainerBenchReport,
+} from "../../src/trainer/index.ts";
+import { openBackend, registerBackend } from "../../src/trainer/registry.ts";
 import { KdataError } from "../../src/core/errors.ts";
 import { blobs, source } from "./batches.ts";
 

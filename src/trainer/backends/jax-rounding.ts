@@ -3,7 +3,8 @@
 import type * as Jax from "@jax-js/jax";
 
 import type { HalfDType } from "../../core/half-float.ts";
-import type { JaxArray } from "./jax-kernels.ts";
+
+type JaxArray = Jax.Array;
 
 /** Bits of float32's fraction that the type lacks. */
 const droppedBits = { float16: 13, bfloat16: 16 } as const;
