@@ -42,7 +42,8 @@ export function readBenchTrainFlags({ backends = "all", knobs, steps, rounds }: 
  */
 export async function benchModule(path: string, options: TrainerBenchOptions): Promise<TrainerBenchReport> {
   const module = checkModule(await importModule(pathToFileURL(resolve(path)).href), path);
-  const { epochs: _, ...settings } = module.settings;
+  const settings = { ...module.settings };
+  delete settings.epochs; // a bench counts steps
   const trainer = new Trainer(module.model, settings);
   const data = await openData(module, path);
   try {

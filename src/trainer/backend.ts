@@ -1,7 +1,7 @@
 // What a training backend is to the rest of kdata. One file each in backends/, one lazy line in the registry.
 
 import type { Tensor } from "../core/tensor.ts";
-import type { KnobSpecs } from "./knobs.ts";
+import type { KnobSpecs } from "./knob-specs.ts";
 import type { GraphDType, Plan } from "./plan.ts";
 
 /** A tensor of the graph in host memory. */

@@ -59,5 +59,5 @@ export type {
   TrainerBenchReport,
 } from "./trainer-bench.ts";
 export { formatTrainerBench } from "./trainer-bench-lines.ts";
-export type { KnobSpec, KnobSpecs, KnobValue } from "./knobs.ts";
+export type { KnobSpec, KnobSpecs, KnobValue } from "./knob-specs.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";

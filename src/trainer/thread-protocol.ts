@@ -2,7 +2,7 @@
 
 import type { PackedError } from "../core/packed-error.ts";
 import type { Explanation, HostTensor, Knobs } from "./backend.ts";
-import type { KnobSpecs } from "./knobs.ts";
+import type { KnobSpecs } from "./knob-specs.ts";
 import type { Plan } from "./plan.ts";
 
 /** What the thread is started with (`workerData`). */

@@ -8,7 +8,8 @@ import type { Backend, Explanation, Knobs } from "./backend.ts";
 import type { BatchSource } from "./batch-source.ts";
 import type { EpochLogs } from "./callbacks/callback.ts";
 import { hasClaims } from "./claims.ts";
-import { otherValues, type KnobSpec, type KnobValue } from "./knobs.ts";
+import type { KnobSpec, KnobValue } from "./knob-specs.ts";
+import { otherValues } from "./knobs.ts";
 import { precisionNames, type Precision } from "./precision.ts";
 import { benchedBackends } from "./registry.ts";
 
@@ -376,8 +377,9 @@ class KnobBench {
 
 function verdictOf(ratios: readonly number[]): KnobEffect["verdict"] {
   const ratio = median(ratios);
-  const isAgreed = (test: (one: number) => boolean): boolean =>
-    ratios.filter(test).length >= MOST_ROUNDS * ratios.length;
+  function isAgreed(test: (one: number) => boolean): boolean {
+    return ratios.filter(test).length >= MOST_ROUNDS * ratios.length;
+  }
   if (ratio < 1 - NOTABLE && isAgreed((one) => one < 1)) return "faster";
   return ratio > 1 + NOTABLE && isAgreed((one) => one > 1) ? "slower" : "no difference";
 }

@@ -3,7 +3,8 @@
 import { KdataError } from "../../core/errors.ts";
 import { copyTensor } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
-import { readKnobs, type KnobSpecs } from "../knobs.ts";
+import type { KnobSpecs } from "../knob-specs.ts";
+import { readKnobs } from "../knobs.ts";
 import { explainCost } from "../plan-cost.ts";
 import type { Plan } from "../plan.ts";
 import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";

@@ -5,7 +5,8 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 
 import { KdataError } from "../../core/errors.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
-import { readKnobs, type KnobSpecs } from "../knobs.ts";
+import type { KnobSpecs } from "../knob-specs.ts";
+import { readKnobs } from "../knobs.ts";
 import type { Plan, PlanNode } from "../plan.ts";
 import { explainCost } from "../plan-cost.ts";
 import { nodeOf } from "../plan-node.ts";
