@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { KdataError } from "../core/errors.ts";
-import { Trainer, type TrainerBenchOptions, type TrainerBenchReport, type TrainingSettings } from "../trainer/index.ts";
+import { Trainer, type TrainerBenchOptions, type TrainerBenchReport } from "../trainer/index.ts";
 import { importModule } from "./module.ts";
 import { parseCount } from "./numbers.ts";
 import { checkModule, openData } from "./train.ts";
@@ -42,8 +42,8 @@ export function readBenchTrainFlags({ backends = "all", knobs, steps, rounds }: 
  */
 export async function benchModule(path: string, options: TrainerBenchOptions): Promise<TrainerBenchReport> {
   const module = checkModule(await importModule(pathToFileURL(resolve(path)).href), path);
-  const settings: { -readonly [Name in keyof TrainingSettings]: TrainingSettings[Name] } = { ...module.settings };
-  delete settings.epochs; // of `kdata train`, no option of a trainer
+  const settings = { ...module.settings };
+  delete settings.epochs; // a bench counts steps
   const trainer = new Trainer(module.model, settings);
   const data = await openData(module, path);
   try {

@@ -19,7 +19,6 @@ import {
 import { decodeHalf, encodeHalf, type HalfDType } from "../../src/core/half-float.ts";
 import { RandomStream, deriveKeyFromName } from "../../src/core/random.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
-import type { Optimizer } from "../../src/trainer/optimizers/optimizer.ts";
 import { resolvePrecision } from "../../src/trainer/precision.ts";
 import { openCandidates } from "./backends/candidates.ts";
 import { batch, blobs, source } from "./batches.ts";
@@ -300,7 +299,7 @@ test("the precision is the option's, else the environment's, else float32; a mis
 });
 
 test("an optimizer of one's own that cannot scale the loss is refused in float16 alone", () => {
-  const own: Optimizer = { ...optimizers.sgd() };
+  const own = { ...optimizers.sgd() };
   delete own.scaled;
   const options = { backend: "reference", optimizer: own, loss: losses.meanSquaredError() };
   expect(() => new Trainer(network(), { ...options, precision: "mixed_float16" })).toThrow(/does not scale the loss/);

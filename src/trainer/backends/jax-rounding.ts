@@ -4,8 +4,6 @@ import type * as Jax from "@jax-js/jax";
 
 import type { HalfDType } from "../../core/half-float.ts";
 
-type JaxArray = Jax.Array;
-
 /** Bits of float32's fraction that the type lacks. */
 const droppedBits = { float16: 13, bfloat16: 16 } as const;
 
@@ -19,7 +17,7 @@ const SHIFT = 0.75;
 const SHIFT_BITS = 0x3f400000;
 
 /** Rounds to the nearest numbers of a 16-bit type, ties to even. Takes over `x`. */
-export function roundTo(jax: typeof Jax, x: JaxArray, format: HalfDType): JaxArray {
+export function roundTo(jax: typeof Jax, x: Jax.Array, format: HalfDType): Jax.Array {
   const { numpy } = jax;
   // Its subnormals are those of float32, with fewer bits: their bits round as all others.
   if (format === "bfloat16") return roundBits(jax, x, droppedBits.bfloat16);
@@ -32,7 +30,7 @@ export function roundTo(jax: typeof Jax, x: JaxArray, format: HalfDType): JaxArr
 }
 
 /** Adds just under half of what is dropped, and one more where the last bit kept is odd; the sum carries as it should. */
-function roundBits(jax: typeof Jax, x: JaxArray, dropped: number): JaxArray {
+function roundBits(jax: typeof Jax, x: Jax.Array, dropped: number): Jax.Array {
   const { numpy, lax } = jax;
   const bits = lax.bitcastConvertType(x.ref, numpy.int32);
   const odd = numpy.bitwiseAnd(numpy.rightShift(bits.ref, whole(jax, dropped)), whole(jax, 1));
@@ -42,13 +40,13 @@ function roundBits(jax: typeof Jax, x: JaxArray, dropped: number): JaxArray {
 }
 
 /** The difference is taken of the bits, because jax-js would take `x + 0.75 - 0.75` for `x`. */
-function roundSmall(jax: typeof Jax, x: JaxArray): JaxArray {
+function roundSmall(jax: typeof Jax, x: Jax.Array): Jax.Array {
   const { numpy, lax } = jax;
   const shifted = lax.bitcastConvertType(numpy.add(x, SHIFT), numpy.int32);
   const steps = numpy.subtract(shifted, whole(jax, SHIFT_BITS));
   return numpy.multiply(steps.astype(numpy.float32), FLOAT16_SPACING);
 }
 
-function whole({ numpy }: typeof Jax, value: number): JaxArray {
+function whole({ numpy }: typeof Jax, value: number): Jax.Array {
   return numpy.full([], value, { dtype: numpy.int32 });
 }

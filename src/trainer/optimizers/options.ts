@@ -36,8 +36,8 @@ export interface OptimizerOptions {
   readonly emaOverwriteFrequency?: number;
   /**
    * The loss is multiplied by this before it is differentiated, and the gradients divided by it. `"dynamic"` (or its settings)
-   * passes over steps whose gradients are not finite, halves the scale then, and doubles it after many good steps. All
-   * backends compute gradients in float32 so far, where scaling changes nothing but the range. Default none.
+   * passes over steps whose gradients are not finite, halves the scale then, and doubles it after many good steps. The
+   * precision `mixed_float16` makes it dynamic by itself; elsewhere it changes little. Default none.
    */
   readonly lossScale?: number | "dynamic" | DynamicLossScale;
   /** Updates with the mean gradient of so many steps, once in so many steps. Default 1. */
