@@ -51,13 +51,8 @@ export {
   type History,
   type TrainerOptions,
 } from "./trainer.ts";
-export type {
-  BackendTimes,
-  BenchRecommendation,
-  KnobEffect,
-  TrainerBenchOptions,
-  TrainerBenchReport,
-} from "./trainer-bench.ts";
+export type { KnobEffect } from "./knob-bench.ts";
+export type { BackendTimes, BenchRecommendation, TrainerBenchOptions, TrainerBenchReport } from "./trainer-bench.ts";
 export { formatTrainerBench } from "./trainer-bench-lines.ts";
 export type { KnobSpec, KnobSpecs, KnobValue } from "./knob-specs.ts";
 export type { TrainingData, TrainingModule, TrainingSettings } from "./training-module.ts";

@@ -1,6 +1,7 @@
 // The report of a bench of trainers as lines for people.
 
-import type { BackendTimes, KnobEffect, TrainerBenchReport } from "./trainer-bench.ts";
+import type { KnobEffect } from "./knob-bench.ts";
+import type { BackendTimes, TrainerBenchReport } from "./trainer-bench.ts";
 
 const MIB = 2 ** 20;
 

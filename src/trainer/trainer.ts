@@ -2,10 +2,10 @@
 
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
-import { checkOptionNames, checkWhole } from "../core/options.ts";
+import { checkOptionNames } from "../core/options.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { takeTurns } from "../core/turns.ts";
-import type { Backend, Explanation, HostTensor, Knobs, Session } from "./backend.ts";
+import type { Backend, Explanation, HostTensor, Session } from "./backend.ts";
 import type { PreparedRun } from "./batch-feed.ts";
 import type { BatchSource, DataSource } from "./batch-source.ts";
 import { checkParts } from "./check-parts.ts";
@@ -16,75 +16,25 @@ import { CheckpointSchedule } from "./checkpoint-schedule.ts";
 import { evaluateAll, predictAll, type Pass } from "./evaluation.ts";
 import { checkEvaluateOptions, checkFitOptions, type EvaluateOptions, type FitOptions } from "./fit-options.ts";
 import { FitRun, type Counters, type History } from "./fit-run.ts";
-import { inputsOf, batchOfOne, ofBatch, type InputNames, type SampleShape } from "./inputs.ts";
+import { inputsOf, batchOfOne, ofBatch, type SampleShape } from "./inputs.ts";
 import type { Model, Parameter } from "./layers.ts";
-import type { Loss } from "./losses/loss.ts";
-import type { Metric } from "./metrics/metric.ts";
-import type { Optimizer } from "./optimizers/optimizer.ts";
 import type { Plan } from "./plan.ts";
-import { explainPrecision, optimizerFor, resolvePrecision, type Precision } from "./precision.ts";
+import { explainPrecision, optimizerFor, resolvePrecision } from "./precision.ts";
 import { Programs, type Purpose } from "./programs.ts";
 import { resolveBackendName } from "./registry.ts";
 import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
 import { toBatches } from "./to-batches.ts";
 import { benchTrainers, type TrainerBenchOptions, type TrainerBenchReport } from "./trainer-bench.ts";
+import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import { inspectModel, planPrediction, settingNames, statePrefix, type InputSpec, type Recipe } from "./train-step.ts";
 
 export type { BatchSource, DataSource } from "./batch-source.ts";
 export type { EvaluateOptions, FitOptions } from "./fit-options.ts";
 export type { History } from "./fit-run.ts";
+export type { TrainerOptions } from "./trainer-options.ts";
 
 const DEFAULT_BATCH_SIZE = 32; // Keras'
-
-/** What and how a {@link Trainer} trains. */
-export interface TrainerOptions {
-  readonly optimizer: Optimizer;
-  readonly loss: Loss;
-  readonly metrics?: readonly Metric[];
-  /**
-   * The feature of a batch that the model takes. Default `x`. For a model of several inputs a list of features, or the
-   * model's names with the features' (`{ query: "question" }`): the model takes a record of them.
-   */
-  readonly input?: InputNames;
-  /** The feature of a batch that the loss and the metrics compare with. Default `y`. */
-  readonly target?: string;
-  /**
-   * The feature of a batch with the weight of each sample, `[batch]`, or of each place of a sequence, `[batch, time]`: loss and
-   * metrics are weighted means, divided by the sum of the weights. Default: every sample weighs 1.
-   */
-  readonly sampleWeight?: string;
-  /** A backend's name. Default: the environment's `KDATA_BACKEND`, else `onnx`. */
-  readonly backend?: string;
-  /** Settings that only this backend knows, such as `threads`; an unknown one is refused. */
-  readonly knobs?: Knobs;
-  /**
-   * What values between layers are rounded to: `float32`, `mixed_bfloat16` or `mixed_float16`. Weights, sums and losses stay float32,
-   * and in float16 the loss is scaled by itself. Default: the environment's `KDATA_PRECISION`, else `float32`.
-   */
-  readonly precision?: Precision;
-  /**
-   * Computes in a thread of its own, so that loading, progress and signals never wait for a step. Default: where the backend
-   * blocks the thread that asks, which all do but `reference`.
-   */
-  readonly computeThread?: boolean;
-  /** The seed of the initial weights and of what layers draw at each step. Default 0. */
-  readonly seed?: number;
-}
-
-const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
-  optimizer: true,
-  loss: true,
-  metrics: true,
-  input: true,
-  target: true,
-  sampleWeight: true,
-  backend: true,
-  knobs: true,
-  precision: true,
-  computeThread: true,
-  seed: true,
-};
 
 /** What was loaded before the first batch said what the model looks like. */
 interface PendingState {
@@ -125,13 +75,11 @@ export class Trainer {
    * @throws {TypeError} when the model, the loss, the optimizer or a metric is none: a name in quotes.
    */
   constructor(model: Model, options: TrainerOptions) {
-    checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
+    checkTrainerOptions(options);
     const { loss, metrics = [], seed = 0 } = options;
     const precision = resolvePrecision(options.precision);
     const optimizer = optimizerFor(precision, options.optimizer);
-    checkWhole("Cannot make trainer", "seed", seed, 0);
     checkParts(model, { optimizer, loss, metrics });
-    checkMetricNames(metrics);
     this.#options = options;
     this.#recipe = { model, loss, metrics, optimizer, precision };
     this.#seed = seed;
@@ -476,13 +424,6 @@ export class Trainer {
     const spec = sample === undefined ? this.#programs.input : batchOfOne(sample, this.#programs.input);
     if (spec === undefined) throw new TypeError(`Cannot ${action}: give the shape of one sample, or fit first`);
     return spec;
-  }
-}
-
-function checkMetricNames(metrics: readonly Metric[]): void {
-  for (const [i, { name }] of metrics.entries()) {
-    if (name !== "loss" && metrics.findIndex((metric) => metric.name === name) === i) continue;
-    throw new TypeError(`Cannot make trainer: two numbers would be called '${name}'; give a metric another { name }`);
   }
 }
 
