@@ -28,14 +28,24 @@ export const goals = [
   { area: "images", name: "the same; peer: its transforms alone on two cores", goal: 1.7 },
   { area: "images", name: "WebDataset JPEG to uint8 NHWC; peer: libjpeg-turbo alone", goal: 0.7 },
   { area: "images", name: "TFRecord JPEG to float32 NCHW; peer: tf.data AUTOTUNE", goal: 1.3 },
-  { area: "loader", name: "TFRecord, small records, shuffled batches", goal: 6 },
+  {
+    area: "loader",
+    name: "TFRecord, small records, shuffled batches",
+    goal: 6,
+    why: "a third of the time is finding and copying each record from its place in the file, a tenth the order; checksums and decoding are a sixth",
+  },
   {
     area: "loader",
     name: "NPY, rows of 12 KB, shuffled",
     goal: 2,
     why: "nearly half of the time is that of the system call for each row",
   },
-  { area: "loader", name: "NPY, rows of 128 B, shuffled", goal: 20 },
+  {
+    area: "loader",
+    name: "NPY, rows of 128 B, shuffled",
+    goal: 20,
+    why: "half of the time is the order, a row's key, and batches of 128 rows; a fifth is the copying",
+  },
   { area: "loader", name: "main thread per batch of 19 MB, limit 0.5 ms", goal: 1 },
   {
     area: "loader",
@@ -43,8 +53,18 @@ export const goals = [
     goal: 1,
     why: "on two cores the main thread waits for one of them as long as beside two threads that only spin",
   },
-  { area: "loader", name: "random 224×224×3 floats in memory, batch 128, no workers / torch DataLoader", goal: 2 },
-  { area: "loader", name: "random 224×224×3 floats in memory, batch 128, two workers / torch DataLoader", goal: 2 },
+  {
+    area: "loader",
+    name: "random 224×224×3 floats in memory, batch 128, no workers / torch DataLoader",
+    goal: 2,
+    why: "four fifths is drawing the numbers, four at a time in WebAssembly; torch draws eight at a time with AVX2",
+  },
+  {
+    area: "loader",
+    name: "random 224×224×3 floats in memory, batch 128, two workers / torch DataLoader",
+    goal: 2,
+    why: "four fifths is drawing the numbers, four at a time in WebAssembly; torch draws eight at a time with AVX2",
+  },
   notYet(
     "loader",
     "batches of the shape of MNIST / tfjs-data",
