@@ -3,7 +3,7 @@
 
 import { Layer, Trainer, enableLora, layers, losses, ops, optimizers } from "kdata/trainer";
 
-export const LEARNING_RATE = 1e-3;
+export const LEARNING_RATE = 1e-4; // small, so that rounding stays small over the first steps
 const NORM_EPSILON = 1e-6;
 const IMAGE_CLASSES = 10;
 const mlp = { kind: "mlp", inputs: 784, hidden: 512, classes: 10, batch: 128 };
@@ -23,7 +23,7 @@ export const models = [
     steps: [8, 20],
   },
   { name: "vit", title: "ViT 32²/4, dim 64, 2 blocks, batch 16", spec: vit, steps: [10, 30] },
-  { name: "wide", title: "ViT-Base width, 2 blocks, 224², batch 8", spec: wide, steps: [1, 4] },
+  { name: "wide", title: "ViT-Base width, 2 blocks, 224², batch 8", spec: wide, steps: [2, 4] },
   {
     name: "lm",
     title: "LM with LoRA",

@@ -31,7 +31,7 @@ const y = tf.oneHot(
   ),
   CLASSES,
 );
-const optimizer = tf.train.adam(1e-3);
+const optimizer = tf.train.adam(1e-4);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const times = [];

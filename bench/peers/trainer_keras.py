@@ -20,7 +20,7 @@ def open_step(spec, weights, x, y, threads, compiled):
         adapt(model, spec["rank"])
     load(model, weights)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-7), loss=loss, jit_compile="auto")
+    model.compile(optimizer=keras.optimizers.Adam(1e-4, epsilon=1e-7), loss=loss, jit_compile="auto")
     if os.environ["KERAS_BACKEND"] == "jax":
         return jax_step(model, x, y)
     return lambda: float(model.train_on_batch(x, y))

@@ -1,9 +1,13 @@
 """The models of bench/trainer-models.mjs in PyTorch: functions of the weights by the same paths."""
 
+import math
+
 import torch
 from torch.nn import functional as F
 
 NORM_EPSILON = 1e-6
+ADAM_EPSILON = 1e-7
+ADAM_BETA_2 = 0.999
 
 
 def open_step(spec, weights, x, y, threads, compiled):
@@ -11,7 +15,7 @@ def open_step(spec, weights, x, y, threads, compiled):
     is_lora = "rank" in spec
     parameters = {name: torch.from_numpy(array) for name, array in weights.items()}
     trained = [p.requires_grad_(True) for name, p in parameters.items() if not is_lora or "/lora_" in name]
-    optimizer = torch.optim.Adam(trained, lr=1e-3, eps=1e-7, fused=True)
+    optimizer = torch.optim.Adam(trained, lr=1e-4, betas=(0.9, ADAM_BETA_2), fused=True)
     x, y = torch.from_numpy(x), torch.from_numpy(y).long()
 
     def loss_of(x, y):
@@ -19,7 +23,13 @@ def open_step(spec, weights, x, y, threads, compiled):
 
     loss_of = torch.compile(loss_of) if compiled else loss_of
 
+    steps = 0
+
     def step():
+        nonlocal steps
+        steps += 1
+        # Keras and kdata add epsilon before the bias of the second moment is corrected, torch after.
+        optimizer.param_groups[0]["eps"] = ADAM_EPSILON / math.sqrt(1 - ADAM_BETA_2**steps)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(x, y)
         loss.backward()
