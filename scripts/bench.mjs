@@ -1,6 +1,6 @@
 // npm run bench -- [formats|images|loader|trainer|convert|scaling ...] [--quick | --smoke] [--python PYTHON | --no-peers] [--only PART]
 //
-// Measures, writes bench/results/<area>.json for each area, and docs/benchmarks.md with its plots from all of them. --quick takes five
+// Measures, writes bench/results/<area>.json for each area, and docs/benchmarks.md with its plots from all of them. --quick takes ten
 // minutes for all. --smoke shows that everything runs: no peers, little data, nothing is written.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
