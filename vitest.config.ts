@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // What launchers of several processes tell theirs: whoever runs the tests under one means one process all the same.
@@ -16,6 +17,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
+    maxWorkers: Math.max(2, availableParallelism() - 1), // of two cores vitest would use one
     env: Object.fromEntries(launcherVariables.map((name) => [name, ""])),
     testTimeout: 60_000,
     hookTimeout: 60_000,
