@@ -1,6 +1,6 @@
 // How long one training step takes: kdata on onnx beside torch, Keras 3 on JAX and on torch, and stock tfjs on WebAssembly. The same
 // models, weights, data and optimizer (Adam), two threads each; a step is what a user waits for: batch in, loss out. That all train the
-// same is checked by the losses of the first steps.
+// same is checked by the losses of the first steps; but for tfjs, which starts from weights of its own.
 //
 //   npm run bench -- trainer [--quick] [--only MODEL] [--python PYTHON]
 

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { KdataError } from "../dist/core/errors.js";
 import { exitCodeOfError, exitCodes } from "../dist/cli/exit-codes.js";
 import { importModule } from "../dist/cli/module.js";
-import { formatError } from "../dist/cli/report-error.js";
+import { formatError, formatUsageError } from "../dist/cli/report-error.js";
 
 const [path] = process.argv.splice(2, 1);
 const debugAt = process.argv.indexOf("--debug"); // of the runner, as the hints say; an example does not know it
@@ -14,6 +14,12 @@ try {
   const { main } = await importModule(pathToFileURL(resolve(path)).href);
   await main?.();
 } catch (error) {
+  // An example that reads its flags while it is loaded has the parser's complaint as the cause.
+  const complaint = [error, error?.cause].find((each) => String(each?.code).startsWith("ERR_PARSE_ARGS_"));
+  if (complaint) {
+    process.stderr.write(formatUsageError(complaint.message.split(". ")[0], false)); // what follows is advice on `--`
+    process.exit(exitCodes.usage);
+  }
   process.stderr.write(formatError(error, { coloured: false, debug: debugAt > 0 }));
   process.exit(error instanceof KdataError ? exitCodeOfError[error.code] : exitCodes.failure);
 }

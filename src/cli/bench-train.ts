@@ -6,7 +6,9 @@ import { KdataError } from "../core/errors.ts";
 import { Trainer, type TrainerBenchOptions, type TrainerBenchReport } from "../trainer/index.ts";
 import { importModule } from "./module.ts";
 import { parseCount } from "./numbers.ts";
-import { checkModule, openData } from "./train.ts";
+import { checkModule, mergeSettings, openData } from "./train.ts";
+
+export { formatTrainerBench } from "../trainer/index.ts";
 
 /** The flags of `kdata bench` that are about training. */
 export interface BenchTrainFlags {
@@ -14,11 +16,6 @@ export interface BenchTrainFlags {
   readonly knobs?: boolean;
   readonly steps?: string;
   readonly rounds?: string;
-}
-
-/** Says whether a model is to be measured, not a data set. */
-export function isAboutTraining({ backends, knobs }: BenchTrainFlags): boolean {
-  return backends !== undefined || knobs === true;
 }
 
 /**
@@ -42,7 +39,7 @@ export function readBenchTrainFlags({ backends = "all", knobs, steps, rounds }: 
  */
 export async function benchModule(path: string, options: TrainerBenchOptions): Promise<TrainerBenchReport> {
   const module = checkModule(await importModule(pathToFileURL(resolve(path)).href), path);
-  const settings = { ...module.settings };
+  const settings = { ...mergeSettings(module.settings, {}) };
   delete settings.epochs; // a bench counts steps
   const trainer = new Trainer(module.model, settings);
   const data = await openData(module, path);

@@ -8,9 +8,8 @@ import { loader } from "../loaders/index.ts";
 import type { ReadOptions } from "../readers/format.ts";
 import { findDataset } from "../readers/open.ts";
 import type { TransformDescription } from "../transforms/index.ts";
-import { formatTrainerBench } from "../trainer/index.ts";
 import { runBench, type BenchRun } from "./bench-run.ts";
-import { benchModule, isAboutTraining, readBenchTrainFlags, type BenchTrainFlags } from "./bench-train.ts";
+import type { BenchTrainFlags } from "./bench-train.ts";
 import { findBottleneck, type Bottleneck } from "./bottleneck.ts";
 import type { CommandDefinition } from "./command.ts";
 import { decodersOf } from "./decoders.ts";
@@ -149,7 +148,7 @@ export const benchCommand: CommandDefinition<BenchFlags> = {
       .option("--rounds <count>", "rounds of each knob, in turn with the default; default 5");
   },
   async run({ args, flags, output, progress }) {
-    if (isAboutTraining(flags)) return runTraining({ args, flags, output, progress });
+    if (flags.backends !== undefined || flags.knobs === true) return runTraining({ args, flags, output, progress });
     const spec = inputSpec(args);
     if (isStream(spec)) throw new KdataError("usage", "Cannot bench standard input: a loader reads it only once");
     const options = await readFlags(flags);
@@ -178,6 +177,7 @@ async function runTraining({
   const [path = "", second] = args;
   if (second !== undefined)
     throw new KdataError("usage", `kdata bench --backends takes one module, not also ${second}`);
+  const { benchModule, formatTrainerBench, readBenchTrainFlags } = await import("./bench-train.ts"); // and with it the trainer
   const options = readBenchTrainFlags(flags);
   let parts = 0;
   const report = await interruptible((signal) => {

@@ -1,7 +1,7 @@
 // A contact sheet: the first images of a data set in one picture, with their labels, for `kdata inspect --sheet`. Drawn by sharp
 // (https://sharp.pixelplumbing.com), which is loaded only here.
 
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import { isTensor, type Feature, type Sample } from "../core/sample.ts";
 import { bytesOf, type Tensor } from "../core/tensor.ts";
 import { findMediaSignature } from "../readers/media-signatures.ts";
@@ -156,7 +156,7 @@ async function drawn(sharp: Sharp, picture: Picture, number: number): Promise<Bu
     const resized = image.resize(TILE, TILE, { fit: "contain", background: "#e8e8e8", kernel });
     return await resized.flatten({ background: "#ffffff" }).toColourspace("srgb").png().toBuffer();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new KdataError("format", `Cannot draw a sheet: image ${number} cannot be decoded: ${reason}`, { cause });
   }
 }

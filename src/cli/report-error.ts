@@ -1,6 +1,6 @@
 // How an error is shown: `kdata: error[CODE]: what (file, record, byte)`, a cause, one hint. The stack only with --debug.
 
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import { paint, printable } from "./terminal.ts";
 
 /** How errors are shown. */
@@ -37,10 +37,6 @@ export function formatUsageError(complaint: string, coloured: boolean): string {
     .replace(/\s+/g, " ")
     .replace("(Did you mean", "(did you mean");
   return `kdata: ${paint("error:", "red", coloured)} ${printable(line)}\n`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Text from packages may have several lines; everything else that a terminal would obey is escaped. */

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import {
   Layer,
   Trainer,
@@ -210,12 +210,8 @@ export async function openData({ data }: TrainingModule, path: string): Promise<
   return opened;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** Flags beat the environment, which the trainer reads where no backend is named, which beats the module. */
-function mergeSettings(
+export function mergeSettings(
   settings: TrainingSettings,
   { backend, epochs, seed, precision, knobs }: TrainOptions,
 ): TrainingSettings {

@@ -101,3 +101,8 @@ const SAMPLE_CODES: ReadonlySet<ErrorCode> = new Set([
 export function isSampleError(error: unknown): error is KdataError {
   return error instanceof KdataError && SAMPLE_CODES.has(error.code);
 }
+
+/** Gives the message of whatever was thrown: an error's own, else the thing itself as text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

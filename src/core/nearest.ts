@@ -20,6 +20,12 @@ export function nearestName(name: string, allowed: Iterable<string>): string | u
   return nearest;
 }
 
+/** Lists the allowed names for a message, and the one that was perhaps meant: `known: npy, tfrecord; did you mean tfrecord?`. */
+export function knownNames(name: string, allowed: readonly string[]): string {
+  const nearest = nearestName(name, allowed);
+  return `known: ${allowed.join(", ")}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`;
+}
+
 /** Counts the characters to insert, remove or replace that make one name of the other. */
 function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column);

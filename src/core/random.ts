@@ -114,6 +114,14 @@ export class RandomStream {
       if (word < limit) return word % bound;
     }
   }
+
+  /** Puts items in random order, in place: Fisher and Yates. */
+  shuffle(items: unknown[]): void {
+    for (let last = items.length - 1; last > 0; last--) {
+      const other = this.below(last + 1);
+      [items[last], items[other]] = [items[other], items[last]];
+    }
+  }
 }
 
 /** The upper 32 bits of the product of two unsigned 32-bit numbers. */

@@ -2,7 +2,7 @@
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 import { isTensorColumn, type Batch, type Column } from "../core/batch.ts";
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { featureKind, type Feature } from "../core/sample.ts";
 import { bytesOf, tensor, type Tensor } from "../core/tensor.ts";
@@ -71,7 +71,7 @@ export async function* npyStream(
 /** Makes the frame that ends a stream with an error. */
 export function errorFrame(error: unknown): Uint8Array {
   const { code, hint } = error instanceof KdataError ? error : {};
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return frame({ frame: "error", code, message, hint });
 }
 

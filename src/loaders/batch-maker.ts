@@ -13,7 +13,7 @@ import type { Order } from "./order.ts";
 import { openStore } from "./open-cache.ts";
 import { packError } from "../core/packed-error.ts";
 import { LengthMeter, type BatchRows } from "./length-meter.ts";
-import { RecordReader } from "./record-reader.ts";
+import { findOrRead, RecordReader } from "./record-reader.ts";
 import { changeStack, startSampleStack } from "./sample-stack.ts";
 import { startTiming, type BatchTimings } from "./timings.ts";
 import type { Span } from "./topology.ts";
@@ -179,8 +179,7 @@ export class BatchMaker {
     try {
       this.#onRecord(record);
       const began = times ? performance.now() : 0;
-      const kept = this.#store?.find(record);
-      const read = kept === undefined ? this.#reader.read(record) : (kept ?? undefined);
+      const read = findOrRead(this.#store, this.#reader, record);
       key = read?.key;
       if (times) times[0] = (times[0] ?? 0) + performance.now() - began;
       const sample = read && this.#pipeline(read, epoch, visit, times?.subarray(1));

@@ -3,14 +3,14 @@
 //
 //   "KCCH", version (uint32), key (32 bytes), CRC-32C of these (uint32), 0 (uint32)
 //   for each sample: record (float64), length (uint32), CRC-32C of the payload (uint32), CRC-32C of these (uint32), 0 (uint32),
-//   payload, filled up to a multiple of 8 bytes; a length of 0 for one that was filtered out
+//   payload, a multiple of 8 bytes; a length of 0 for one that was filtered out
 //
 // A file that is cut short, as by a process that was killed, ends at its last whole entry. Payloads are held to their checksums when they are read.
 
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import type { Sample } from "../core/sample.ts";
 import { takeTurns } from "../core/turns.ts";
 import { crc32c } from "../readers/crc32c.ts";
@@ -23,7 +23,6 @@ const MAGIC = "KCCH";
 const VERSION = 1;
 const HEAD_BYTES = 48;
 const ENTRY_BYTES = 24;
-const ALIGNMENT = 8;
 const NAME = /^(\d{6,})\.kcache$/;
 const NAME_DIGITS = 6;
 /** The lower bits of a place are those of the offset. */
@@ -121,23 +120,17 @@ export class FolderStore implements SampleStore {
   put(record: number, sample: Sample | undefined): void {
     const { places, counters } = this.#cache;
     if (this.#hasFailed || record >= places.length || Atomics.load(counters, COUNTERS.isFull) > 0n) return;
+    if (Atomics.load(places, record) > 0n) return; // another worker was faster
     const payload = sample ? encodeSample(sample) : new Uint8Array(0);
-    if (!payload || Atomics.load(places, record) > 0n) return;
+    if (!payload) return;
     const entry = encodeEntry(record, payload);
     if (count(this.#cache, "bytes", entry.length) + entry.length > this.#kept.maxBytes) {
       count(this.#cache, "isFull");
+    } else if (this.#write(record, entry)) {
+      count(this.#cache, "stored");
       return;
     }
-    try {
-      const own = (this.#own ??= this.#create());
-      if (own.end + entry.length > MAX_OFFSET) return;
-      writeAll(own.file, entry, own.end);
-      Atomics.store(places, record, placeOf(own.number, own.end));
-      own.end += entry.length;
-      count(this.#cache, "stored");
-    } catch (error) {
-      this.#giveUp(error);
-    }
+    count(this.#cache, "bytes", -entry.length);
   }
 
   close(): void {
@@ -146,6 +139,21 @@ export class FolderStore implements SampleStore {
     this.#open.clear();
     if (this.#own) closeSync(this.#own.file);
     this.#own = undefined;
+  }
+
+  /** Says whether it was written. */
+  #write(record: number, entry: Uint8Array): boolean {
+    try {
+      const own = (this.#own ??= this.#create());
+      if (own.end + entry.length > MAX_OFFSET) return false;
+      writeAll(own.file, entry, own.end);
+      Atomics.store(this.#cache.places, record, placeOf(own.number, own.end));
+      own.end += entry.length;
+      return true;
+    } catch (error) {
+      this.#giveUp(error);
+      return false;
+    }
   }
 
   /** `undefined` where the entry is not what it should be. */
@@ -193,14 +201,15 @@ export class FolderStore implements SampleStore {
     for (;;) {
       const number = count(this.#cache, "files") + 1;
       if (number >= MAX_FILES) throw new RangeError(`there are ${number} files`);
+      const file = createAnew(join(pathOf(this.#kept), nameOf(number)));
+      if (file === undefined) continue;
       try {
-        const file = openSync(join(pathOf(this.#kept), nameOf(number)), "wx");
-        const own = { number, file, end: HEAD_BYTES };
         writeAll(file, encodeHead(this.#kept.key), 0);
-        return own;
       } catch (error) {
-        if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+        closeSync(file);
+        throw error;
       }
+      return { number, file, end: HEAD_BYTES };
     }
   }
 
@@ -211,6 +220,16 @@ export class FolderStore implements SampleStore {
       const reason = `kdata keeps no more samples in ${this.#kept.folder}: ${messageOf(error)}`;
       process.emitWarning(reason, { code: "KDATA_CACHE" });
     }
+  }
+}
+
+/** `undefined` where there is such a file. */
+function createAnew(path: string): number | undefined {
+  try {
+    return openSync(path, "wx");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return undefined;
+    throw error;
   }
 }
 
@@ -230,17 +249,20 @@ function* entriesOf(path: string, key: string): Generator<FoundEntry, void> {
     const head = encodeHead(key);
     let length = readAll(file, buffer, 0, 0);
     if (length < HEAD_BYTES || Buffer.compare(buffer.subarray(0, HEAD_BYTES), head) !== 0) return;
+    let before = 0; // bytes of the entry before
     for (let [start, offset] = [0, HEAD_BYTES]; offset + ENTRY_BYTES <= size;) {
       if (offset + ENTRY_BYTES > start + length) {
         start = offset;
-        length = readAll(file, buffer, 0, start);
+        // Where entries are large, only what stands before each of them is read.
+        length = readAll(file, before > SCAN_BYTES ? buffer.subarray(0, ENTRY_BYTES) : buffer, 0, start);
       }
       const entry = decodeEntry(buffer.subarray(offset - start, length));
       if (!entry) return;
-      const byteLength = ENTRY_BYTES + align(entry.payloadBytes);
+      const byteLength = ENTRY_BYTES + entry.payloadBytes;
       if (offset + byteLength > size) return;
       yield { record: entry.record, offset, byteLength };
       offset += byteLength;
+      before = byteLength;
     }
   } finally {
     closeSync(file);
@@ -258,7 +280,7 @@ function encodeHead(key: string): Uint8Array {
 }
 
 function encodeEntry(record: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(ENTRY_BYTES + align(payload.length));
+  const bytes = new Uint8Array(ENTRY_BYTES + payload.length);
   const view = new DataView(bytes.buffer);
   bytes.set(payload, ENTRY_BYTES);
   view.setFloat64(0, record, true);
@@ -312,12 +334,4 @@ function nameOf(number: number): string {
 
 function placeOf(number: number, offset: number): bigint {
   return ((BigInt(number) << OFFSET_BITS) | BigInt(offset)) + 1n;
-}
-
-function align(byteLength: number): number {
-  return Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,6 @@ import type { SampleStore } from "../transforms/transform.ts";
 import { decodeSample, encodeSample } from "./sample-bytes.ts";
 import { count, COUNTERS, type SampleCache } from "./sample-cache.ts";
 
-const ALIGNMENT = 8;
 // Before each entry: its length, 0 for a sample that was filtered out.
 const PREFIX_BYTES = 8;
 
@@ -41,9 +40,10 @@ export class MemoryStore implements SampleStore {
   put(record: number, sample: Sample | undefined): void {
     const { places, counters } = this.#cache;
     if (record >= places.length || Atomics.load(counters, COUNTERS.isFull) > 0n) return;
+    if (Atomics.load(places, record) > 0n) return; // another worker was faster
     const bytes = sample ? encodeSample(sample) : new Uint8Array(0);
-    if (!bytes || Atomics.load(places, record) > 0n) return;
-    const room = PREFIX_BYTES + Math.ceil(bytes.length / ALIGNMENT) * ALIGNMENT;
+    if (!bytes) return;
+    const room = PREFIX_BYTES + bytes.length;
     const place = count(this.#cache, "bytes", room);
     if (place + room > this.#arena.length) {
       count(this.#cache, "isFull"); // what was reserved stays so: others may have reserved behind it

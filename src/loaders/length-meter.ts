@@ -9,7 +9,7 @@ import { LengthTaker } from "./length-table.ts";
 import { WindowOrder, type Piece } from "./length-windows.ts";
 import type { SampleStore } from "../transforms/transform.ts";
 import type { Order } from "./order.ts";
-import type { RecordReader } from "./record-reader.ts";
+import { findOrRead, type RecordReader } from "./record-reader.ts";
 import type { BatchTimings } from "./timings.ts";
 import type { Span } from "./topology.ts";
 
@@ -52,19 +52,16 @@ export class LengthMeter {
   static create({ recipe, rule, reader, store, onRecord, orderOf }: MeterParts): LengthMeter {
     const { windows, seed, shuffle, transforms } = recipe;
     if (!windows) throw new RangeError("Cannot choose samples by length: the recipe has no windows");
-    const pipeline = pipelineOf(
-      { ...recipe, transforms: splitChain(transforms).ofSamples.slice(0, rule.place) },
-      store,
-    );
+    const before = splitChain(transforms).ofSamples.slice(0, rule.place);
+    const kept = cachePlace(before) === undefined ? undefined : store;
+    const pipeline = pipelineOf({ ...recipe, transforms: before }, kept);
     const records = recordCount(recipe.dataset);
-    const hasCache = cachePlace(splitChain(transforms).ofSamples.slice(0, rule.place)) !== undefined;
     function measure(position: number, epoch: number): number | undefined {
       const visit = orderOf(epoch)(position);
       const record = visit % records;
       onRecord(record);
       try {
-        const kept = hasCache ? store?.find(record) : undefined;
-        const read = kept === undefined ? reader.read(record) : (kept ?? undefined);
+        const read = findOrRead(kept, reader, record);
         const sample = read && pipeline(read, epoch, visit);
         return sample && rule.lengthOf(sample);
       } catch (error) {

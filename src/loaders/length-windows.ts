@@ -134,16 +134,8 @@ function orderByRuns(buckets: Float64Array, run: number, stream: RandomStream | 
   const gap = stream ? stream.below(whole + 1) : whole;
   const rest = sorted.splice(gap * run, sorted.length - whole * run);
   const runs = Array.from({ length: whole }, (_, i) => sorted.slice(i * run, (i + 1) * run));
-  if (stream) shuffle(runs, stream);
+  stream?.shuffle(runs);
   return [...runs, rest].flatMap((items) => items.sort((a, b) => a - b));
-}
-
-/** Fisher and Yates. */
-function shuffle(items: number[][], stream: RandomStream): void {
-  for (let last = items.length - 1; last > 0; last--) {
-    const other = stream.below(last + 1);
-    [items[last], items[other]] = [items[other] as number[], items[last] as number[]];
-  }
 }
 
 /**

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { KdataError } from "../core/errors.ts";
 import { chainDigest } from "../transforms/chain-digest.ts";
 import { cachePlace, splitChain } from "../transforms/chain.ts";
-import { isRandom, type TransformDescription } from "../transforms/registry.ts";
+import { isRandom, moduleOf, type TransformDescription } from "../transforms/registry.ts";
 import type { SampleStore } from "../transforms/transform.ts";
 import { fileTimes, FolderStore, scanFolder } from "./cache-folder.ts";
 import { MemoryStore } from "./cache-memory.ts";
@@ -24,15 +24,15 @@ const DEFAULT_MEMORY_BYTES = 2 ** 30;
  */
 export async function openCache(epochs: EpochRecipe): Promise<SampleCache | undefined> {
   const { ofSamples } = splitChain(epochs.transforms);
-  const description = ofSamples[cachePlace(ofSamples) ?? ofSamples.length];
+  const place = cachePlace(ofSamples) ?? ofSamples.length;
+  const description = ofSamples[place];
   const own = epochs.mixture?.sources.flatMap(({ transforms }) => transforms) ?? [];
   checkSources(own, description !== undefined);
   if (description?.transform !== "cache") return undefined;
   const records = recordCount(epochs.dataset);
   const { folder, maxBytes } = description;
   if (folder === undefined) return memoryCache(records, maxBytes ?? DEFAULT_MEMORY_BYTES);
-  const before = ofSamples.slice(0, ofSamples.indexOf(description));
-  const kept = { folder, key: await keyOf(epochs, before), maxBytes: maxBytes ?? Infinity };
+  const kept = { folder, key: await keyOf(epochs, ofSamples.slice(0, place)), maxBytes: maxBytes ?? Infinity };
   const cache = folderCache(records, kept);
   await scanFolder(cache, kept);
   return cache;
@@ -83,7 +83,7 @@ async function keyOf(
     JSON.stringify([FORMAT_VERSION, parts, fake ?? null, mixture?.sources.map(({ records }) => records) ?? null]),
   );
   // Functions of the user's own draw by the seed.
-  const mayDraw = chains.flat().some(({ transform }) => transform === "map" || transform === "filter");
+  const mayDraw = chains.flat().some((description) => moduleOf(description) !== undefined);
   hash.update(JSON.stringify([mayDraw ? seed : null, await Promise.all(chains.map(chainDigest))]));
   for (const [number, { name, paths }] of shards.entries()) {
     hash.update(JSON.stringify([name, starts[number], paths, await fileTimes(paths)]));

@@ -4,6 +4,7 @@ import type { Sample } from "../core/sample.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec, ShardReader } from "../readers/format.ts";
 import { formatByName } from "../readers/formats.ts";
 import { openShard } from "../readers/open.ts";
+import type { SampleStore } from "../transforms/transform.ts";
 import { partOf, shardOf, type Dataset } from "./dataset.ts";
 import { FakeReader } from "./fake-data.ts";
 
@@ -117,4 +118,14 @@ export class RecordReader {
   #fileCount(shard: number): number {
     return this.#dataset.shards[shard]?.paths.length ?? 0;
   }
+}
+
+/**
+ * Finds what a cache has made of a record, or reads it. `undefined` where the cache knows that it is filtered out.
+ *
+ * @throws {KdataError} as {@link RecordReader.read} does.
+ */
+export function findOrRead(store: SampleStore | undefined, reader: RecordReader, record: number): Sample | undefined {
+  const kept = store?.find(record);
+  return kept === undefined ? reader.read(record) : (kept ?? undefined);
 }

@@ -26,7 +26,13 @@ const LENGTH_BYTES = 4;
 // Every dtype is aligned to its size where the whole is aligned to this.
 const ALIGNMENT = 8;
 
-/** Encodes a sample. `undefined` where it has a value that would not come back bit for bit: a negative zero in JSON. */
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Encodes a sample: a multiple of 8 bytes. `undefined` where it has a value that would not come back bit for bit: in JSON a number that
+ * it cannot write, which are negative zero, infinity and NaN.
+ */
 export function encodeSample({ key, origin, features }: Sample): Uint8Array | undefined {
   const payloads: Uint8Array[] = [];
   const entries: Entry[] = [];
@@ -36,7 +42,7 @@ export function encodeSample({ key, origin, features }: Sample): Uint8Array | un
     entries.push(entry);
   }
   const header: Header = { key, origin: { source: origin.source, record: origin.record }, features: entries };
-  const text = new TextEncoder().encode(JSON.stringify(header));
+  const text = encoder.encode(JSON.stringify(header));
   let byteLength = align(LENGTH_BYTES + text.length);
   for (const payload of payloads) byteLength += align(payload.byteLength);
   const bytes = new Uint8Array(byteLength);
@@ -59,7 +65,7 @@ export function decodeSample(memory: ArrayBufferLike, start: number, byteLength:
   const bytes = new Uint8Array(memory, start, byteLength);
   const textLength = new DataView(memory, start, byteLength).getUint32(0, true);
   if (textLength > byteLength - LENGTH_BYTES) throw new RangeError("Cannot decode sample: its header is cut short");
-  const text = new TextDecoder().decode(bytes.slice(LENGTH_BYTES, LENGTH_BYTES + textLength));
+  const text = decoder.decode(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + textLength));
   const header = JSON.parse(text) as Header;
   const features = emptyFeatures();
   let at = align(LENGTH_BYTES + textLength);
@@ -83,7 +89,7 @@ function entryOf(name: string, feature: Feature, payloads: Uint8Array[]): Entry 
     payloads.push(...feature);
     return [name, "list", feature.map(({ byteLength }) => byteLength)];
   }
-  if ("json" in feature) return hasNegativeZero(feature.json) ? undefined : [name, "json", feature.json];
+  if ("json" in feature) return hasUnwritable(feature.json) ? undefined : [name, "json", feature.json];
   const { dtype, shape, data } = feature;
   payloads.push(bytesOf(data));
   return [name, "tensor", dtype, shape];
@@ -108,10 +114,10 @@ function featureOf(entry: Entry, take: (length: number) => Uint8Array): Feature 
   }
 }
 
-function hasNegativeZero(value: JsonValue): boolean {
-  if (typeof value === "number") return Object.is(value, -0);
+function hasUnwritable(value: JsonValue): boolean {
+  if (typeof value === "number") return !Number.isFinite(value) || Object.is(value, -0);
   if (typeof value !== "object" || value === null) return false;
-  return Object.values(value).some(hasNegativeZero);
+  return Object.values(value).some(hasUnwritable);
 }
 
 function align(byteLength: number): number {

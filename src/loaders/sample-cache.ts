@@ -36,7 +36,7 @@ export interface CacheStats {
   /** Samples that were found, and that had to be made. */
   readonly hits: number;
   readonly misses: number;
-  /** Samples that were added, and the bytes of all that there are. */
+  /** Samples that were added, and the bytes of all that there are; in memory also those of what found no room. */
   readonly stored: number;
   readonly bytes: number;
   /** Entries that were damaged, and made again. */
@@ -65,10 +65,18 @@ export function folderCache(records: number, kept: CacheFolder): SampleCache {
 
 /** Says what a cache has done. */
 export function cacheStats({ counters }: SampleCache): CacheStats {
-  const [hits, misses, stored, bytes, damaged, , isFull, failures] = Array.from(counters, (_, i) =>
-    Number(Atomics.load(counters, i)),
-  ) as [number, number, number, number, number, number, number, number];
-  return { hits, misses, stored, bytes, damaged, isFull: isFull > 0, failures };
+  function of(counter: keyof typeof COUNTERS): number {
+    return Number(Atomics.load(counters, COUNTERS[counter]));
+  }
+  return {
+    hits: of("hits"),
+    misses: of("misses"),
+    stored: of("stored"),
+    bytes: of("bytes"),
+    damaged: of("damaged"),
+    isFull: of("isFull") > 0,
+    failures: of("failures"),
+  };
 }
 
 /** Adds to a counter, and gives what it was. */

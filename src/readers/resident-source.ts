@@ -13,14 +13,20 @@ const LOAD_SHARE = 32;
 
 let residentBytes = 0;
 
-/** Asks for room for what is to be kept in memory; says whether there is some. */
-export function reserveResident(byteLength: number): boolean {
-  if (residentBytes + byteLength > RESIDENT_BYTES) return false;
+/**
+ * Loads bytes that are kept in memory, where there is room. `undefined` where there is none, or `fill` says that they are not all there.
+ *
+ * @throws what `fill` throws; the room is free again then.
+ */
+export function loadResident(byteLength: number, fill: (target: Uint8Array) => boolean): Uint8Array | undefined {
+  if (residentBytes + byteLength > RESIDENT_BYTES) return undefined;
+  const loaded = new Uint8Array(byteLength);
+  if (!fill(loaded)) return undefined;
   residentBytes += byteLength;
-  return true;
+  return loaded;
 }
 
-/** Gives room back. */
+/** Gives back the room of what {@link loadResident} gave. */
 export function releaseResident(byteLength: number): void {
   residentBytes -= byteLength;
 }
@@ -63,11 +69,8 @@ export class ResidentSource implements SeekableSource {
     this.#alone += reads;
     if (!this.#isLoadable || !isWorthLoading(this.#alone, records)) return;
     this.#isLoadable = false;
-    if (!reserveResident(this.size)) return;
-    const loaded = new Uint8Array(this.size);
     // A file that has become shorter is an error of the records that are missing only.
-    if (this.#source.read(loaded, 0) === this.size) this.#bytes = loaded;
-    else releaseResident(this.size);
+    this.#bytes = loadResident(this.size, (target) => this.#source.read(target, 0) === this.size);
   }
 
   read(target: Uint8Array, position: number): number {

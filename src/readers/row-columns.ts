@@ -6,7 +6,7 @@ import type { TensorData } from "../core/tensor.ts";
 import { bytesOf, elementCount } from "../core/tensor.ts";
 import { toNativeOrder } from "./element.ts";
 import type { ColumnReader, ColumnRows, ColumnSpec } from "./format.ts";
-import { DIRECT_BYTES, isWorthLoading, releaseResident, reserveResident } from "./resident-source.ts";
+import { DIRECT_BYTES, isWorthLoading, loadResident, releaseResident } from "./resident-source.ts";
 import type { RowColumn } from "./row-layout.ts";
 
 /** Four-byte words of a cache line. */
@@ -176,12 +176,9 @@ class Rows {
   /** Loads the column when enough of its rows have been read alone and there is room for it. */
   #loadIfWorth(): void {
     const { count, stored } = this.#column;
-    const length = count * this.#rowBytes;
-    if (!stored || !isWorthLoading(this.#alone, count) || !reserveResident(length)) return;
-    const loaded = new Uint8Array(length);
+    if (!stored || !isWorthLoading(this.#alone, count)) return;
     // A file that has become shorter is an error of the rows that are missing only.
-    if (this.read(loaded, 0, count)) this.#resident = loaded;
-    else releaseResident(length);
+    this.#resident = loadResident(count * this.#rowBytes, (target) => this.read(target, 0, count));
   }
 }
 

@@ -22,9 +22,9 @@ export class FileSource implements SeekableSource {
    */
   constructor(path: string) {
     this.name = path;
-    const descriptor = refusable(path, "open", () => openSync(path, "r"));
+    const descriptor = refusable(path, () => openSync(path, "r"));
     try {
-      const status = refusable(path, "open", () => fstatSync(descriptor, { bigint: true }));
+      const status = refusable(path, () => fstatSync(descriptor, { bigint: true }));
       if (!status.isFile()) {
         const what = status.isDirectory() ? "it is a directory" : "it is not a regular file";
         throw new KdataError("input", `Cannot open input: ${what}`, { at: { source: path } });
@@ -79,12 +79,12 @@ export function openIfThere(path: string): FileSource | undefined {
   return existsSync(path) ? new FileSource(path) : undefined;
 }
 
-/** Does what the system may refuse, and says so in an `input` error with the path. */
-function refusable<T>(path: string, action: "open", attempt: () => T): T {
+/** Opens what the system may refuse, and says so in an `input` error with the path. */
+function refusable<T>(path: string, attempt: () => T): T {
   try {
     return attempt();
   } catch (cause) {
-    throw refusal(path, action, cause);
+    throw refusal(path, "open", cause);
   }
 }
 

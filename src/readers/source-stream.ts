@@ -1,6 +1,6 @@
 // A source that is read once, in order: standard input, a pipe, a response.
 
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import type { StreamSource } from "./source.ts";
 
 /**
@@ -35,7 +35,7 @@ async function pull(name: string, iterator: AsyncIterator<unknown>): Promise<Ite
     return await iterator.next();
   } catch (cause) {
     if (cause instanceof KdataError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new KdataError("input", `Cannot read input: ${reason}`, { at: { source: name }, cause });
   }
 }

@@ -1,6 +1,6 @@
 // Text as bytes: strict UTF-8, and JSON that survives the way through a JavaScript number.
 
-import { KdataError, type Position } from "../core/errors.ts";
+import { KdataError, messageOf, type Position } from "../core/errors.ts";
 import type { JsonValue } from "../core/sample.ts";
 
 /** Strict, and without the habit of dropping a byte order mark: what was stored is what is read. */
@@ -34,7 +34,7 @@ export function parseJson(bytes: Uint8Array, what: string, at: Position): JsonVa
   try {
     value = JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text) as JsonValue;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new KdataError("format", `${what} is not JSON: ${reason}`, { at, cause });
   }
   const inexact = findInexactInteger(text);

@@ -38,9 +38,9 @@ export function defaultOf({ backend: chosen, knobs, precision }: BenchSubject, b
   return { backend, knobs: backend === chosen ? knobs : {}, precision };
 }
 
-/** Why something cannot run here. Every other error is not for a table. */
+/** Why something cannot run here, or not with this model. Every other error is not for a table. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof KdataError && error.code === "package") return error.message;
+  if (error instanceof KdataError && ["package", "unsupported"].includes(error.code)) return error.message;
   throw error;
 }
 

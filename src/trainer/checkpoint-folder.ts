@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import { checksumOf } from "../kernels/checksum.ts";
 import type { HostTensor } from "./backend.ts";
 import { readSafetensors, safetensorsParts } from "./checkpoint.ts";
@@ -51,7 +51,7 @@ export function readNewest(folder: string): LoadedCheckpoint | undefined {
     try {
       return { path, ...readCheckpoint(path), damaged };
     } catch (error) {
-      damaged.push({ path, reason: error instanceof Error ? error.message : String(error) });
+      damaged.push({ path, reason: messageOf(error) });
     }
   }
   const [newest] = damaged;

@@ -3,6 +3,7 @@
 import { KdataError } from "../core/errors.ts";
 import type { HostTensor } from "./backend.ts";
 import type { EpochLogs, StepLogs } from "./callbacks/callback.ts";
+import { median } from "./median.ts";
 import type { Metric } from "./metrics/metric.ts";
 import { metricOutput } from "./train-step.ts";
 
@@ -181,11 +182,4 @@ export function output(outputs: ReadonlyMap<string, HostTensor>, name: string): 
   const found = outputs.get(name);
   if (!found) throw new KdataError("backend", `The backend returned no '${name}'`);
   return found;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }

@@ -48,19 +48,24 @@ export function feedSpec(batch: Batch, feature: string): FeedSpec {
 export function checkClasses(
   batch: Batch,
   feature: string,
-  { data }: HostTensor,
+  tensor: HostTensor,
   { classes, ignored }: { readonly classes: number; readonly ignored?: number | undefined },
 ): void {
-  const perRow = data.length / batch.size;
+  const { data } = tensor;
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
     if ((value >= 0 && value < classes) || value === ignored) continue;
     throw new KdataError(
       "shape",
       `Cannot feed '${feature}': ${value} is not one of the model's ${classes} classes, 0 to ${classes - 1} ` +
-        `(sample ${batch.keys[Math.floor(i / perRow)] ?? "unknown"})`,
+        `(sample ${keyOfElement(batch, tensor, i)})`,
     );
   }
+}
+
+/** The key of the sample that an element of what is fed belongs to. A program may be fed more rows than the batch has: copies of its last one. */
+export function keyOfElement({ keys }: Batch, { data, shape }: HostTensor, element: number): string {
+  return keys[Math.floor(element / (data.length / (shape[0] ?? 1)))] ?? "unknown";
 }
 
 /**

@@ -16,7 +16,7 @@ const neutralOperands: Partial<Record<OpKind, { readonly number: number; readonl
 /** Operations that change shape or dtype alone, so nothing where both stay. */
 const shapedOnlyKinds: ReadonlySet<OpKind> = new Set(["cast", "broadcast", "reshape", "slice", "pad", "concat"]);
 
-/** Operations whose elements are those of their first operand, or zeros. */
+/** Operations whose elements are those of their first operand, their negatives, or zeros. */
 const movingKinds: ReadonlySet<OpKind> = new Set([
   "stopGradient",
   "neg",

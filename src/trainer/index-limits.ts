@@ -3,6 +3,7 @@
 import type { Batch } from "../core/batch.ts";
 import { KdataError } from "../core/errors.ts";
 import type { HostTensor } from "./backend.ts";
+import { keyOfElement } from "./feeds.ts";
 import { nodeOf } from "./plan-node.ts";
 import type { Plan } from "./plan.ts";
 
@@ -32,15 +33,15 @@ export function indexLimits(plan: Plan): ReadonlyMap<string, IndexLimit> {
  *
  * @throws {KdataError} `shape` that names the number, the table's layer and the sample.
  */
-export function checkIndices(batch: Batch, feature: string, { data }: HostTensor, { rows, scope }: IndexLimit): void {
+export function checkIndices(batch: Batch, feature: string, tensor: HostTensor, { rows, scope }: IndexLimit): void {
+  const { data } = tensor;
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
     if (value >= 0 && value < rows) continue;
-    const row = Math.floor(i / (data.length / batch.size));
     throw new KdataError(
       "shape",
       `Cannot feed '${feature}': ${value} is no row of ${scope || "the table"}, which has 0 to ${rows - 1} ` +
-        `(sample ${batch.keys[row] ?? "unknown"})`,
+        `(sample ${keyOfElement(batch, tensor, i)})`,
     );
   }
 }

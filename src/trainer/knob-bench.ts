@@ -2,7 +2,7 @@
 // falls on both.
 
 import type { Batch } from "../core/batch.ts";
-import { KdataError } from "../core/errors.ts";
+import { abortedError } from "./batch-feed.ts";
 import type { BatchSource } from "./batch-source.ts";
 import {
   defaultOf,
@@ -16,6 +16,7 @@ import {
 import { hasClaims } from "./claims.ts";
 import type { KnobSpec, KnobValue } from "./knob-specs.ts";
 import { otherValues } from "./knobs.ts";
+import { median } from "./median.ts";
 import { precisionNames } from "./precision.ts";
 
 /** A knob helps or hurts from this share of the time on, if most rounds say so. */
@@ -43,7 +44,7 @@ export interface KnobEffect {
   /** Median over the rounds of time by the default's time: below 1 it is faster. */
   readonly ratio: number;
   readonly verdict: "faster" | "slower" | "no difference" | "not here";
-  /** Relative difference of the first step's loss from the default's. */
+  /** Relative difference of the mean loss of the first epoch from the default's. */
   readonly lossDifference: number;
 }
 
@@ -137,8 +138,9 @@ export class KnobBench {
   async #measure(base: BenchedTrainer, { variant, ...trial }: Trial, loss: number): Promise<KnobEffect> {
     this.#onPart?.(`${this.#backend} ${trial.knob}=${trial.value}`);
     const about = { backend: this.#backend, ...trial };
-    const other = this.#subject.make(variant);
+    let other: BenchedTrainer | undefined;
     try {
+      other = this.#subject.make(variant);
       const first = (await fitted(other, this.#source(), { signal: this.#signal })).values["loss"] ?? NaN;
       const warm = { base: await this.#time(base, trial.of), own: await this.#time(other, trial.of) };
       const isHopeless = trial.of === "train" && warm.own > HOPELESS * warm.base;
@@ -157,7 +159,7 @@ export class KnobBench {
       const numbers = { msPerStep: 0, defaultMsPerStep: 0, ratio: 0, lossDifference: 0 };
       return { ...about, absent: reasonOf(error), ...numbers, verdict: "not here" };
     } finally {
-      await other.close();
+      await other?.close();
     }
   }
 
@@ -179,7 +181,7 @@ export class KnobBench {
 
   /** Milliseconds of a step, or of predicting a batch. */
   async #time(trainer: BenchedTrainer, of: Trial["of"]): Promise<number> {
-    if (this.#signal?.aborted) throw new KdataError("aborted", "Measuring stopped on request");
+    if (this.#signal?.aborted) throw abortedError(this.#signal);
     const batches = Array.from({ length: this.#repeats }, () => this.#held).flat();
     if (of === "train") return (await fitted(trainer, sourceOf(batches), { signal: this.#signal })).msPerStep;
     const started = performance.now();
@@ -201,9 +203,4 @@ export function bestKnobs(effects: readonly KnobEffect[]): Record<string, KnobVa
     ({ knob, of, verdict }) => verdict === "faster" && of === "train" && knob !== "precision" && knob !== "together",
   );
   return Object.fromEntries(helpful.toSorted((a, b) => b.ratio - a.ratio).map(({ knob, value }) => [knob, value]));
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? NaN;
 }

@@ -3,7 +3,7 @@
 
 import type { HalfDType } from "../core/half-float.ts";
 import { KdataError } from "../core/errors.ts";
-import { nearestName } from "../core/nearest.ts";
+import { knownNames } from "../core/nearest.ts";
 import type { Explanation } from "./backend.ts";
 import type { Optimizer } from "./optimizers/optimizer.ts";
 
@@ -40,12 +40,7 @@ export function resolvePrecision(option?: string): Precision {
 export function checkPrecision(action: string, name: string): Precision {
   const precision = precisionNames.find((known) => known === name);
   if (precision !== undefined) return precision;
-  const nearest = nearestName(name, precisionNames);
-  const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  throw new KdataError(
-    "usage",
-    `${action}: unknown precision '${name}' (known: ${precisionNames.join(", ")}${question})`,
-  );
+  throw new KdataError("usage", `${action}: unknown precision '${name}' (${knownNames(name, precisionNames)})`);
 }
 
 /** The 16-bit type that a policy rounds to; none for `float32`. */

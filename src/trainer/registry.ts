@@ -1,7 +1,7 @@
 // The training backends by name. Each is loaded when it is opened, so nobody pays for an engine that is not used.
 
 import { KdataError } from "../core/errors.ts";
-import { nearestName } from "../core/nearest.ts";
+import { knownNames } from "../core/nearest.ts";
 import type { Backend, BackendFactory, Knobs } from "./backend.ts";
 import { deviceWith } from "./knobs.ts";
 import { openInThread } from "./threaded-backend.ts";
@@ -91,15 +91,26 @@ export async function openForTraining(
   if (computeThread) return openInThread(name, knobs);
   const backend = await openBackend(name);
   const { engine, knobs: specs } = backend;
-  const device = deviceWith(backend, knobs);
-  return { name, engine, device, ...(specs && { knobs: specs }), open: (state, own) => backend.open(state, own) };
+  try {
+    return {
+      name,
+      engine,
+      device: deviceWith(backend, knobs),
+      ...(specs && { knobs: specs }),
+      open: (state, own) => backend.open(state, own),
+      close: async () => {
+        await backend.close?.();
+      },
+    };
+  } catch (error) {
+    await backend.close?.();
+    throw error;
+  }
 }
 
 function findBackend(name: string): Registration {
   const registration = registrations.get(name);
   if (registration) return registration;
   const known = [...registrations.keys()];
-  const nearest = nearestName(name, known);
-  const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  throw new KdataError("usage", `unknown backend '${name}' (known: ${known.join(", ")}${question})`);
+  throw new KdataError("usage", `unknown backend '${name}' (${knownNames(name, known)})`);
 }

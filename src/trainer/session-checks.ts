@@ -1,7 +1,7 @@
 // What every backend checks before its engine sees it: names, shapes and dtypes of feeds and state, names of knobs.
 
 import { KdataError } from "../core/errors.ts";
-import { nearestName } from "../core/nearest.ts";
+import { knownNames } from "../core/nearest.ts";
 import type { HostTensor, Knobs } from "./backend.ts";
 import type { Plan } from "./plan.ts";
 import { formatSpec, sameShape, type ValueSpec } from "./primitives.ts";
@@ -63,10 +63,8 @@ export function checkState(action: string, held: ReadonlyMap<string, ValueSpec>,
 export function checkKnobs(backend: string, knobs: Knobs, known: readonly string[]): void {
   for (const name of Object.keys(knobs)) {
     if (known.includes(name)) continue;
-    const nearest = nearestName(name, known);
-    const list = known.length === 0 ? "it has none" : `known: ${known.join(", ")}`;
-    const question = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-    throw new KdataError("usage", `Cannot open ${backend}: unknown knob '${name}' (${list}${question})`);
+    const list = known.length === 0 ? "it has none" : knownNames(name, known);
+    throw new KdataError("usage", `Cannot open ${backend}: unknown knob '${name}' (${list})`);
   }
 }
 

@@ -62,15 +62,18 @@ const trainerOptionNames: Readonly<Record<keyof TrainerOptions, true>> = {
  *
  * @throws {KdataError} `usage` when there is no such option.
  * @throws {RangeError} when the seed is not a whole number from 0 on.
- * @throws {TypeError} when two metrics have one name.
  */
 export function checkTrainerOptions(options: TrainerOptions): void {
   checkOptionNames("Cannot make trainer", options, Object.keys(trainerOptionNames));
   checkWhole("Cannot make trainer", "seed", options.seed ?? 0, 0);
-  checkMetricNames(options.metrics ?? []);
 }
 
-function checkMetricNames(metrics: readonly Metric[]): void {
+/**
+ * Checks that every number of an epoch has a name of its own.
+ *
+ * @throws {TypeError} with the name that comes twice.
+ */
+export function checkMetricNames(metrics: readonly Metric[]): void {
   for (const [i, { name }] of metrics.entries()) {
     if (name !== "loss" && metrics.findIndex((metric) => metric.name === name) === i) continue;
     throw new TypeError(`Cannot make trainer: two numbers would be called '${name}'; give a metric another { name }`);

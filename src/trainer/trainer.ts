@@ -26,7 +26,7 @@ import { chooseRestored, type RestoreOptions } from "./restore.ts";
 import { formatSummary } from "./summary.ts";
 import { toBatches } from "./to-batches.ts";
 import { benchTrainers, type TrainerBenchOptions, type TrainerBenchReport } from "./trainer-bench.ts";
-import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
+import { checkMetricNames, checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import { inspectModel, planPrediction, settingNames, statePrefix, type InputSpec, type Recipe } from "./train-step.ts";
 
 export type { BatchSource, DataSource } from "./batch-source.ts";
@@ -77,9 +77,10 @@ export class Trainer {
   constructor(model: Model, options: TrainerOptions) {
     checkTrainerOptions(options);
     const { loss, metrics = [], seed = 0 } = options;
+    checkParts(model, { optimizer: options.optimizer, loss, metrics });
+    checkMetricNames(metrics);
     const precision = resolvePrecision(options.precision);
     const optimizer = optimizerFor(precision, options.optimizer);
-    checkParts(model, { optimizer, loss, metrics });
     this.#options = options;
     this.#recipe = { model, loss, metrics, optimizer, precision };
     this.#seed = seed;

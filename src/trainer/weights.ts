@@ -42,8 +42,9 @@ export function checkClassWeight(classWeight: Readonly<Record<number, number>>):
  * @throws {RangeError} with the class.
  */
 export function checkClassesOfWeights(classWeight: Weighting["classWeight"], classes: number | undefined): void {
-  const beyond = Object.keys(classWeight ?? {}).find((name) => Number(name) >= (classes ?? Infinity));
-  if (classes === undefined || beyond === undefined) return;
+  if (classes === undefined) return;
+  const beyond = Object.keys(classWeight ?? {}).find((name) => Number(name) >= classes);
+  if (beyond === undefined) return;
   throw new RangeError(`Cannot fit: classWeight has class ${beyond}, the model's classes are 0 to ${classes - 1}`);
 }
 

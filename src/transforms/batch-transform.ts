@@ -6,6 +6,9 @@ import type { RandomStream } from "../core/random.ts";
 import type { Sample } from "../core/sample.ts";
 import type { Tensor } from "../core/tensor.ts";
 
+/** Batches over which samples are chosen by their lengths, at most. */
+export const MAX_WINDOW = 2 ** 20;
+
 /**
  * Maps the samples of a batch, in order, to the rows that are stacked, no more than those. The given samples are left as they are.
  * `rowOf` says, in ascending order, which row each of them shares, where that was decided beforehand.

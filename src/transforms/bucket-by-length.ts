@@ -5,6 +5,7 @@ import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { isBytesList, type Sample } from "../core/sample.ts";
 import type { Tensor } from "../core/tensor.ts";
+import { MAX_WINDOW } from "./batch-transform.ts";
 import { requireFeature } from "./feature.ts";
 import type { Transform } from "./transform.ts";
 
@@ -32,7 +33,6 @@ export interface BucketByLengthDescription {
 
 // What Hugging Face's trainer takes for `group_by_length`: enough that batches have little to fill up, and few samples to sort.
 const DEFAULT_WINDOW = 50;
-const MAX_WINDOW = 2 ** 20;
 /** A length is kept in 32 bits, less one value. */
 const MAX_LENGTH = 2 ** 32 - 2;
 

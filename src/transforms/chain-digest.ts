@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { KdataError } from "../core/errors.ts";
-import type { TransformDescription } from "./registry.ts";
+import { moduleOf, type TransformDescription } from "./registry.ts";
 
 /**
  * Hashes descriptions: 64 hexadecimal digits. Of a user's module and a tokenizer the content of the file counts, not its place; what a module
@@ -17,7 +17,7 @@ export async function chainDigest(descriptions: readonly TransformDescription[])
   for (const description of descriptions) {
     const url = fileOf(description);
     const rest = Object.entries(description).filter(([, value]) => url === undefined || value !== url);
-    hash.update(`${JSON.stringify(rest)}\n`);
+    hash.update(`${JSON.stringify(rest, exactNumber)}\n`);
     if (url !== undefined)
       hash.update(
         createHash("sha256")
@@ -28,11 +28,15 @@ export async function chainDigest(descriptions: readonly TransformDescription[])
   return hash.digest("hex");
 }
 
+/** JSON has no word for these numbers, and a chain that fills up with one is another than one that does with the next. */
+function exactNumber(_: string, value: unknown): unknown {
+  if (typeof value !== "number" || (Number.isFinite(value) && !Object.is(value, -0))) return value;
+  return { number: Object.is(value, -0) ? "-0" : String(value) };
+}
+
 /** The file that a description takes part of what it does from. */
 function fileOf(description: TransformDescription): string | undefined {
-  if (description.transform === "tokenize") return description.tokenizer;
-  if (description.transform === "map") return description.module;
-  return description.transform === "filter" && !description.condition ? description.module : undefined;
+  return description.transform === "tokenize" ? description.tokenizer : moduleOf(description);
 }
 
 async function contentOf(url: string): Promise<Uint8Array> {

@@ -110,13 +110,9 @@ function toRange(action: string, property: Property, value: Factors): readonly [
   throw new RangeError(`${action}: ${JSON.stringify(value)} is no range of ${property}`);
 }
 
-/** Fisher and Yates. */
 function drawOrder(stream: RandomStream): number[] {
   const order: number[] = properties.map((_, i) => i);
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = stream.below(i + 1);
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
-  }
+  stream.shuffle(order);
   return order;
 }
 

@@ -5,7 +5,7 @@ import { KdataError } from "../core/errors.ts";
 import { checkOptionNames, checkWhole } from "../core/options.ts";
 import { emptyFeatures, type Sample } from "../core/sample.ts";
 import { copyElements, elementCount, zeros, type Tensor } from "../core/tensor.ts";
-import type { SamplesTransform } from "./batch-transform.ts";
+import { MAX_WINDOW, type SamplesTransform } from "./batch-transform.ts";
 import { packBestFit } from "./best-fit.ts";
 import { requireTensor } from "./feature.ts";
 import { padTensor } from "./pad.ts";
@@ -37,7 +37,6 @@ export interface PackDescription {
 }
 
 const MAX_LENGTH = 2 ** 30; // more elements fill no memory of a batch
-const MAX_WINDOW = 2 ** 20;
 
 /**
  * Packs the sequences of a batch into fewer rows of a fixed length, by best fit: `batchSize` counts sequences, and the batch has as many
@@ -81,7 +80,7 @@ export function buildPack(description: PackDescription): SamplesTransform {
     return rows.map((row) => {
       const parts = row.map((item) => samples[item] as Sample);
       const lengths = row.map((item) => sizes[item] as number);
-      checkRow(parts, lengths, description);
+      if (rowOf) checkRow(parts, lengths, description);
       return packRow(parts, lengths, description);
     });
   };

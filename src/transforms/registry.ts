@@ -141,6 +141,12 @@ export function isRandom({ transform }: TransformDescription): boolean {
   return random.has(transform);
 }
 
+/** Finds the URL of the user's module whose functions a transform calls. `undefined` where it calls none. */
+export function moduleOf(description: TransformDescription): string | undefined {
+  if (description.transform === "map") return description.module;
+  return description.transform === "filter" && !description.condition ? description.module : undefined;
+}
+
 /** Says what a transform works on: 0 samples, 1 the samples of a batch, 2 their stack. */
 export function stageOf({ transform: name }: TransformDescription): 0 | 1 | 2 {
   return Object.hasOwn(batchTransforms, name) ? batchTransforms[name as keyof typeof batchTransforms] : 0;

@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 import { checkName, checkOptionNames, checkWhole } from "../core/options.ts";
 import { featureKind, type Sample } from "../core/sample.ts";
 import { replaceFeature, requireFeature } from "./feature.ts";
@@ -110,7 +110,7 @@ function encode(
     if (cause instanceof RangeError) {
       throw new KdataError("shape", `Cannot tokenize '${feature}': ${cause.message}`, { at: sample.origin, cause });
     }
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = messageOf(cause);
     throw new KdataError("format", `Cannot tokenize '${feature}': ${message}`, { at: sample.origin, cause });
   }
 }

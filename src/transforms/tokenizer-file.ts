@@ -2,7 +2,7 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { KdataError } from "../core/errors.ts";
+import { KdataError, messageOf } from "../core/errors.ts";
 
 /** What is used of the package, whose own types do not resolve in modules. */
 export interface Tokenizer {
@@ -34,7 +34,7 @@ export async function prepareTokenizer(url: string): Promise<void> {
   try {
     tokenizers.set(url, new Loaded(JSON.parse(text) as object, {}));
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = messageOf(cause);
     throw new KdataError("format", `Cannot read tokenizer: ${message}`, { at: { source }, cause });
   }
 }

@@ -119,7 +119,9 @@ test("samples as bytes come back bit for bit, or are not encoded", () => {
   expect(copySample(decodeSample(memory.buffer, 24, bytes.length))).toEqual(
     copySample({ ...sample, features: { ...features, json: { json: { a: [1, null, "b"] } } } }),
   );
-  expect(encodeSample({ ...sample, features: { json: { json: [-0] } } })).toBeUndefined();
+  for (const unwritable of [-0, Infinity, NaN]) {
+    expect(encodeSample({ ...sample, features: { json: { json: [unwritable] } } })).toBeUndefined();
+  }
   for (let end = 4; end < bytes.length - 8; end += 8) {
     expect(() => decodeSample(bytes.buffer, 0, end)).toThrow();
   }

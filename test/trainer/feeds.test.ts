@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { feedSpec, feedTensor } from "../../src/trainer/feeds.ts";
+import { checkClasses, feedSpec, feedTensor } from "../../src/trainer/feeds.ts";
+import { checkIndices } from "../../src/trainer/index-limits.ts";
 import { batch } from "./batches.ts";
 
 describe("feedSpec()", () => {
@@ -78,5 +79,22 @@ describe("feedTensor() across batches", () => {
   test("checks every unsigned 32-bit integer", () => {
     const made = batch(2, { y: { dtype: "uint32", shape: [2], data: Uint32Array.of(7, 2 ** 31) } });
     expect(() => feedTensor(made, "y", { shape: [2], dtype: "int32" })).toThrow(/2147483648 is beyond int32/);
+  });
+});
+
+describe("checks of numbers in a batch that is filled up", () => {
+  const short = batch(3, { y: { dtype: "int32", shape: [3], data: Int32Array.of(0, 1, 9) } });
+  const fed = feedTensor(short, "y", { shape: [4], dtype: "int32" });
+
+  test("name the sample of a class that the model lacks", () => {
+    expect(() => {
+      checkClasses(short, "y", fed, { classes: 2 });
+    }).toThrow(/9 is not one of the model's 2 classes.*\(sample sample-2\)/);
+  });
+
+  test("name the sample of a number that no row of a table has", () => {
+    expect(() => {
+      checkIndices(short, "y", fed, { rows: 2, scope: "embedding" });
+    }).toThrow(/9 is no row of embedding.*\(sample sample-2\)/);
   });
 });

@@ -210,6 +210,21 @@ const mistakes: readonly Mistake[] = [
     make: (counter) => train(counter, { options: { metrics: ["accuracy"] } }),
   },
   {
+    title: "the name of a metric for the list of metrics",
+    says: /metrics is "accuracy", not a list/,
+    make: (counter) => train(counter, { options: { metrics: "accuracy" } }),
+  },
+  {
+    title: "two names of metrics for metrics",
+    says: /metric is "accuracy", not one of metrics/,
+    make: (counter) => train(counter, { options: { metrics: ["accuracy", "mse"] } }),
+  },
+  {
+    title: "the name of an optimizer for the optimizer, in float16",
+    says: /optimizer is "adam"/,
+    make: (counter) => train(counter, { options: { optimizer: "adam", precision: "mixed_float16" } }),
+  },
+  {
     title: "a metric's maker for the metric",
     says: /metric is the function sparseCategoricalAccuracy; call it/,
     make: (counter) => train(counter, { options: { metrics: [metrics.sparseCategoricalAccuracy] } }),

@@ -11,6 +11,7 @@ import {
 } from "../../src/trainer/index.ts";
 import { openBackend, registerBackend } from "../../src/trainer/registry.ts";
 import { KdataError } from "../../src/core/errors.ts";
+import type { Optimizer } from "../../src/trainer/optimizers/optimizer.ts";
 import { blobs, source } from "./batches.ts";
 
 function trainerOf(backend = "reference"): Trainer {
@@ -154,4 +155,19 @@ test("the lines for people say what helps, what is missing and what to take", ()
     "",
     "recommended: a with pace=run (2.00 times as fast)",
   ]);
+});
+
+test("a precision that the optimizer cannot do is absent, and the rest is measured", async () => {
+  const own: Optimizer = { ...optimizers.sgd() };
+  delete own.scaled;
+  await using trainer = new Trainer(layers.dense(2), {
+    backend: "reference",
+    optimizer: own,
+    loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
+  });
+  const options = { backends: ["reference"], knobs: true, steps: 1, rounds: 1 };
+  const { knobs } = await trainer.bench(source(blobs(16, 16)), options);
+  const reasonOf = (precision: string) => knobs.find(({ value }) => value === precision)?.absent;
+  expect(reasonOf("mixed_float16")).toMatch(/does not scale the loss/);
+  expect(reasonOf("mixed_bfloat16")).toBeUndefined();
 });

@@ -4,7 +4,7 @@
 
 import type * as Jax from "@jax-js/jax";
 
-import { KdataError } from "../../core/errors.ts";
+import { KdataError, messageOf } from "../../core/errors.ts";
 import { elementCount } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { KnobSpecs } from "../knob-specs.ts";
@@ -199,7 +199,7 @@ class JaxProgram implements Program {
     try {
       return this.#compiled(args);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new KdataError("backend", `Cannot run ${plan.name} on jax: ${reason}`, { cause });
     }
   }

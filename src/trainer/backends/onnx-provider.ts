@@ -10,8 +10,8 @@ import { planToOnnx } from "./onnx-model.ts";
 /** Where it may compute besides. */
 export type Provider = "webgpu" | "cuda";
 
-/** It would write what is wrong to standard error as well. */
-const LOG_FATAL_ONLY = 4;
+/** ONNX Runtime writes warnings and errors to standard error, which belongs to the program. Errors are thrown as well. */
+export const LOG_FATAL_ONLY = 4;
 
 const hints: Readonly<Record<Provider, string>> = {
   webgpu: "it needs a GPU with a Vulkan driver (libvulkan.so.1); executionProvider=cpu runs everywhere",
@@ -52,7 +52,7 @@ export async function checkProvider(runtime: typeof Runtime, provider: Provider)
     }
   } catch (cause) {
     if (cause instanceof KdataError) throw cause;
-    const reason = cause instanceof Error ? lastLine(cause.message) : String(cause);
+    const reason = cause instanceof Error ? lastSentence(cause.message) : String(cause);
     throw notHere(provider, reason, cause);
   }
 }
@@ -65,6 +65,6 @@ function notHere(provider: Provider, reason: string, cause: unknown): KdataError
 }
 
 /** Its messages begin with a place in its source. */
-function lastLine(message: string): string {
+function lastSentence(message: string): string {
   return (message.trim().split(". ").at(-1) ?? message).trim();
 }

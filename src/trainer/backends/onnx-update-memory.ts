@@ -1,7 +1,7 @@
 // The memory in which the loops of onnx-updates.ts work: state tensors that they replace in place, and room for gradients.
 
 import { KdataError } from "../../core/errors.ts";
-import { compileLoops, makeMemory, VECTOR_BYTES, type LoopFunction } from "./onnx-update-kernel.ts";
+import { compileLoops, makeMemory, VECTOR_BYTES, type LoopFunction, type LoopMemory } from "./onnx-update-kernel.ts";
 import type { UpdateLoop } from "./onnx-updates.ts";
 
 const PAGE_BYTES = 1 << 16;
@@ -15,15 +15,19 @@ export interface CompiledLoops {
 
 /** State tensors in the memory of WebAssembly, by name; other memory is left alone. */
 export class UpdateMemory {
-  readonly #memory = makeMemory(MAX_PAGES);
+  /** Made for the first loops: it takes addresses, of which not every process has so many. */
+  #made: LoopMemory | undefined;
   /** Where a state tensor is, and how many elements it has. */
   readonly #placed = new Map<string, { readonly start: number; readonly elements: number }>();
   #end = 0;
   /** Room for what the model hands to a loop; programs of one session do not run at once. */
   #scratch: { readonly start: number; readonly bytes: number } = { start: 0, bytes: 0 };
 
-  /** Says whether the state of some loops fits. */
+  /** Says whether there is memory for some loops, and their state fits. */
   hasRoom(loops: readonly UpdateLoop[]): boolean {
+    if (loops.length === 0) return true;
+    this.#made ??= tryMemory();
+    if (this.#made === undefined) return false;
     const wanted = this.#missing(loops).reduce((sum, [, elements]) => sum + bytesOf(elements), 0);
     return this.#end + wanted + scratchBytes(loops) <= MAX_PAGES * PAGE_BYTES;
   }
@@ -41,17 +45,19 @@ export class UpdateMemory {
     elementsOf: (state: string) => ArrayLike<number>,
     moved: (state: string, elements: Float32Array<ArrayBuffer>) => void,
   ): CompiledLoops {
+    let end = this.#end;
     const missing = this.#missing(loops);
-    for (const [name, elements] of missing) {
-      this.#placed.set(name, { start: this.#end, elements });
-      this.#end += bytesOf(elements);
-    }
-    const bytes = scratchBytes(loops);
-    if (bytes > this.#scratch.bytes) {
-      this.#scratch = { start: this.#end, bytes };
-      this.#end += bytes;
-    }
-    this.#grow();
+    const placed = missing.map(([name, elements]) => {
+      const start = end;
+      end += bytesOf(elements);
+      return [name, { start, elements }] as const;
+    });
+    const scratch = { start: end, bytes: scratchBytes(loops) };
+    if (scratch.bytes > this.#scratch.bytes) end += scratch.bytes;
+    this.#grow(end); // nothing has changed where this fails
+    for (const [name, place] of placed) this.#placed.set(name, place);
+    if (scratch.bytes > this.#scratch.bytes) this.#scratch = scratch;
+    this.#end = end;
     for (const [name] of missing) this.#viewOf(name).set(elementsOf(name));
     for (const name of this.#placed.keys()) moved(name, this.#viewOf(name)); // growing has cut off all views
     const functions = compileLoops(loops, this.#memory);
@@ -70,13 +76,18 @@ export class UpdateMemory {
     );
   }
 
-  #grow(): void {
-    const pages = Math.ceil(this.#end / PAGE_BYTES) - this.#memory.buffer.byteLength / PAGE_BYTES;
+  get #memory(): LoopMemory {
+    if (this.#made === undefined) throw new RangeError("Cannot update: there is no memory for loops");
+    return this.#made;
+  }
+
+  #grow(end: number): void {
+    const pages = Math.ceil(end / PAGE_BYTES) - this.#memory.buffer.byteLength / PAGE_BYTES;
     if (pages <= 0) return;
     try {
       this.#memory.grow(pages);
     } catch (cause) {
-      throw new KdataError("limit", `Cannot hold state on onnx: ${this.#end} bytes are not to be had`, { cause });
+      throw new KdataError("limit", `Cannot hold state on onnx: ${end} bytes are not to be had`, { cause });
     }
   }
 
@@ -107,6 +118,16 @@ export class UpdateMemory {
     const targets = Array.from(results.keys(), (name) => this.#placeOf(name).start);
     const numbers = scalars.map((scalar) => (typeof scalar === "number" ? scalar : (outputOf(scalar.output)[0] ?? 0)));
     call?.(...sources, ...targets, ...numbers, bytesOf(elements));
+  }
+}
+
+/** `undefined` where the process has not so many addresses left. */
+function tryMemory(): LoopMemory | undefined {
+  try {
+    return makeMemory(MAX_PAGES);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }
 

@@ -46,6 +46,7 @@ export interface SplitPlan {
 
 /** Splits the element by element end off a plan. Without such an end the plan stays whole and there are no loops. */
 export function splitUpdates(traced: Plan): SplitPlan {
+  if (traced.updates.size === 0) return { plan: traced, loops: [] };
   const plan = simplifyPlan(traced);
   const groups = groupsOf(plan, endOf(plan)).filter((group) => isInPlace(plan, group));
   if (groups.length === 0) return { plan: traced, loops: [] };
@@ -56,7 +57,7 @@ export function splitUpdates(traced: Plan): SplitPlan {
   const needed = new Set([...outputs.values(), ...updates.values()]);
   for (const node of plan.nodes) if (!taken.has(node.id)) for (const id of node.inputs) needed.add(id);
   const state = new Map([...plan.state].filter(([, id]) => needed.has(id)));
-  return { plan: simplifyPlan({ ...plan, outputs, updates, state }), loops };
+  return { plan: { ...plan, outputs, updates, state }, loops };
 }
 
 /** Steps and tensors that belong together because they read the same. */

@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 
 import type * as Runtime from "onnxruntime-node";
 
-import { KdataError } from "../../core/errors.ts";
+import { KdataError, messageOf } from "../../core/errors.ts";
 import { elementCount, type TensorData } from "../../core/tensor.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { TakenClaims } from "../composites.ts";
@@ -17,14 +17,11 @@ import { nodeOf } from "../plan-node.ts";
 import type { ValueSpec } from "../primitives.ts";
 import { checkFeeds, checkPlanState, checkState } from "../session-checks.ts";
 import { buildOnnxModel, type OnnxModel } from "./onnx-model.ts";
-import { checkProvider } from "./onnx-provider.ts";
+import { checkProvider, LOG_FATAL_ONLY } from "./onnx-provider.ts";
 import { UpdateMemory, type CompiledLoops } from "./onnx-update-memory.ts";
 import { splitUpdates, type UpdateLoop } from "./onnx-updates.ts";
 
 const PACKAGE = "onnxruntime-node@1.30.0";
-
-/** ONNX Runtime writes warnings and errors to standard error, which belongs to the program. Errors are thrown as well. */
-const LOG_FATAL_ONLY = 4;
 
 /**
  * An idle thread waits this long for the next operator before it sleeps, and sleeps at once when a run is over: waking it up would
@@ -142,6 +139,7 @@ class OnnxSession implements Session {
     const { plan: modelled, loops } = this.#memory.hasRoom(split.loops) ? split : { plan, loops: [] };
     const model = buildOnnxModel(modelled, this.#settings.claims ? { claimsOf: "onnx" } : {});
     Object.assign(this.#claims, explainClaims(plan.name, model.claims));
+    const compiled = this.#compileLoops(loops);
     const engine = await attempt(`compile ${plan.name}`, () =>
       this.#runtime.InferenceSession.create(model.bytes, {
         executionProviders: [this.#settings.executionProvider],
@@ -151,7 +149,7 @@ class OnnxSession implements Session {
         extra: this.#settings.spinning ? WAITING_BUSILY : WAITING,
       }),
     );
-    const parts = { plan, model, loops: this.#compileLoops(loops), loopCount: loops.length };
+    const parts = { plan, model, loops: compiled, loopCount: loops.length };
     const program = new OnnxProgram(this.#runtime, engine, parts, this.#slots);
     this.#programs.push(program);
     return program;
@@ -331,7 +329,7 @@ async function attempt<T>(action: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new KdataError("backend", `Cannot ${action} on onnx: ${reason}`, { cause });
   }
 }

@@ -3,7 +3,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs-core";
 
-import { KdataError } from "../../core/errors.ts";
+import { KdataError, messageOf } from "../../core/errors.ts";
 import type { Backend, Explanation, HostTensor, Knobs, Program, Session } from "../backend.ts";
 import type { KnobSpecs } from "../knob-specs.ts";
 import { readKnobs } from "../knobs.ts";
@@ -179,7 +179,7 @@ class TfjsProgram implements Program {
     try {
       return kernel(node.inputs.map((id) => valueOf(values, id)));
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       const place = node.scope === "" ? node.op.kind : `${node.op.kind} of ${node.scope}`;
       throw new KdataError("backend", `Cannot run ${this.#plan.name} on tfjs: ${place}: ${reason}`, { cause });
     }

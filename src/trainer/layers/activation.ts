@@ -3,7 +3,7 @@
 import { checkName, checkOptionNames } from "../../core/options.ts";
 import type { Sym } from "../graph.ts";
 import * as ops from "../ops.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptionNames } from "./layer.ts";
 
 /** What follows a layer's own computation, element by element but for softmax, which goes along the last axis. */
 export type Activation = keyof typeof activations;
@@ -62,7 +62,7 @@ export interface SoftmaxOptions extends LayerOptions {
 
 /** Makes a layer that takes `exp(x)` divided by its sum along an axis. */
 export function softmax(options: SoftmaxOptions = {}): Layer {
-  checkOptionNames("Cannot make softmax layer", options, ["axis", "name", "trainable", "dtype"]);
+  checkOptionNames("Cannot make softmax layer", options, ["axis", ...layerOptionNames]);
   return new Softmax(options);
 }
 

@@ -4,7 +4,7 @@ import { checkOptionNames } from "../../core/options.ts";
 import type { Sym } from "../graph.ts";
 import { ones, zeros, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptions } from "./layer.ts";
 import { alongAxes } from "./normalized-axes.ts";
 
 /** Settings of {@link batchNormalization}. */
@@ -35,9 +35,7 @@ const optionNames: Readonly<Record<keyof BatchNormalizationOptions, true>> = {
   gammaInitializer: true,
   movingMeanInitializer: true,
   movingVarianceInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 /**

@@ -6,7 +6,7 @@ import { glorotUniform, zeros, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
 import { activations, checkActivation, type Activation } from "./activation.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptions } from "./layer.ts";
 
 /** How a dense layer differs from a plain matrix product with a bias. */
 export interface DenseOptions extends LayerOptions {
@@ -25,9 +25,7 @@ const optionNames: Readonly<Record<keyof DenseOptions, true>> = {
   useBias: true,
   kernelInitializer: true,
   biasInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 /**

@@ -5,7 +5,7 @@ import type { Sym } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { formatShape, formatSpec } from "../primitives.ts";
 import { broadcastShapes } from "../shapes.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptionNames } from "./layer.ts";
 
 /** Settings of {@link dropout}. */
 export interface DropoutOptions extends LayerOptions {
@@ -40,7 +40,7 @@ class Dropout extends Layer {
 
   constructor(rate: number, { noiseShape, ...options }: DropoutOptions) {
     super(options);
-    checkOptionNames("Cannot make dropout layer", options, ["noiseShape", "name", "trainable", "dtype"]);
+    checkOptionNames("Cannot make dropout layer", options, ["noiseShape", ...layerOptionNames]);
     checkRate("Cannot make dropout layer", rate);
     this.#rate = rate;
     this.#noiseShape = noiseShape;

@@ -7,7 +7,7 @@ import { glorotUniform, zeros, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
 import { activations, checkActivation, type Activation } from "./activation.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptions } from "./layer.ts";
 
 /** What an einsum does not say about a layer. */
 export interface EinsumDenseOptions extends LayerOptions {
@@ -29,9 +29,7 @@ const optionNames: Readonly<Record<keyof EinsumDenseOptions, true>> = {
   activation: true,
   kernelInitializer: true,
   biasInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 const FORM = /^([a-zA-Z]*(?:\.\.\.)?[a-zA-Z]*),([a-zA-Z]+)->([a-zA-Z]*(?:\.\.\.)?[a-zA-Z]*)$/;

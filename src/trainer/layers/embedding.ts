@@ -5,7 +5,7 @@ import type { Sym } from "../graph.ts";
 import { randomUniform, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptions } from "./layer.ts";
 
 /** How an embedding starts. */
 export interface EmbeddingOptions extends LayerOptions {
@@ -15,9 +15,7 @@ export interface EmbeddingOptions extends LayerOptions {
 
 const optionNames: Readonly<Record<keyof EmbeddingOptions, true>> = {
   embeddingsInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 /**

@@ -6,7 +6,7 @@ import type { Sym } from "../graph.ts";
 import { ones, zeros, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptions } from "./layer.ts";
 import { alongAxes } from "./normalized-axes.ts";
 
 /** Settings of {@link layerNormalization}. */
@@ -47,18 +47,14 @@ const layerOptionNames: Readonly<Record<keyof LayerNormalizationOptions, true>> 
   scale: true,
   betaInitializer: true,
   gammaInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 const rmsOptionNames: Readonly<Record<keyof RmsNormalizationOptions, true>> = {
   axis: true,
   epsilon: true,
   scaleInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 /**

@@ -45,6 +45,12 @@ export interface LayerOptions {
   readonly dtype?: Precision | undefined;
 }
 
+/** The options that every layer takes. */
+export const layerOptions: Readonly<Record<keyof LayerOptions, true>> = { name: true, trainable: true, dtype: true };
+
+/** Their names. */
+export const layerOptionNames: readonly string[] = Object.keys(layerOptions);
+
 /** Several values by name: what a layer of several inputs takes. */
 export type SymRecord = Readonly<Record<string, Sym>>;
 

@@ -4,7 +4,7 @@ import { checkOptionNames } from "../../core/options.ts";
 import type { Sym } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { formatSpec, sameShape } from "../primitives.ts";
-import { Layer, type LayerOptions, type SymRecord } from "./layer.ts";
+import { Layer, type LayerOptions, type SymRecord, layerOptionNames } from "./layer.ts";
 
 /** Which axis {@link concatenate} joins. */
 export interface ConcatenateOptions extends LayerOptions {
@@ -39,7 +39,7 @@ class Concatenate extends Layer<SymRecord> {
 
   constructor({ axis = -1, ...options }: ConcatenateOptions) {
     super(options);
-    checkOptionNames("Cannot make concatenate layer", options, ["name", "trainable", "dtype"]);
+    checkOptionNames("Cannot make concatenate layer", options, layerOptionNames);
     this.#axis = axis;
   }
 

@@ -9,7 +9,7 @@ import type { RotaryOptions } from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
 import { checkRate } from "./dropout.ts";
 import { einsumDense, type EinsumDense } from "./einsum-dense.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptions } from "./layer.ts";
 
 /** Settings of {@link multiHeadAttention}. */
 export interface MultiHeadAttentionOptions extends LayerOptions {
@@ -64,9 +64,7 @@ const optionNames: Readonly<Record<keyof MultiHeadAttentionOptions, true>> = {
   softCap: true,
   kernelInitializer: true,
   biasInitializer: true,
-  name: true,
-  trainable: true,
-  dtype: true,
+  ...layerOptions,
 };
 
 /**

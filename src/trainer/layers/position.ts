@@ -6,7 +6,7 @@ import type { Sym } from "../graph.ts";
 import { glorotUniform, type Initializer } from "../initializers.ts";
 import * as ops from "../ops.ts";
 import { formatSpec } from "../primitives.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptionNames } from "./layer.ts";
 
 /** Settings of {@link positionEmbedding}. */
 export interface PositionEmbeddingOptions extends LayerOptions {
@@ -46,7 +46,7 @@ class PositionEmbedding extends Layer {
 
   constructor(sequenceLength: number, { initializer = glorotUniform, ...options }: PositionEmbeddingOptions) {
     super(options);
-    checkOptionNames("Cannot make positionEmbedding layer", options, ["name", "trainable", "dtype"]);
+    checkOptionNames("Cannot make positionEmbedding layer", options, layerOptionNames);
     checkWhole("Cannot make positionEmbedding layer", "sequenceLength", sequenceLength, 1);
     this.#length = sequenceLength;
     this.#initializer = initializer;
@@ -67,7 +67,7 @@ class SinePositionEncoding extends Layer {
 
   constructor({ maxWavelength = 10_000, ...options }: SinePositionOptions) {
     super(options);
-    checkOptionNames("Cannot make sinePositionEncoding layer", options, ["name", "trainable", "dtype"]);
+    checkOptionNames("Cannot make sinePositionEncoding layer", options, layerOptionNames);
     if (!(maxWavelength > 0)) {
       throw new RangeError(`Cannot make sinePositionEncoding layer: maxWavelength is ${maxWavelength}, not above 0`);
     }

@@ -5,9 +5,9 @@ import { elementCount } from "../../core/tensor.ts";
 import type { Sym } from "../graph.ts";
 import * as ops from "../ops.ts";
 import { formatShape, formatSpec } from "../primitives.ts";
-import { Layer, type LayerOptions } from "./layer.ts";
+import { Layer, type LayerOptions, layerOptionNames } from "./layer.ts";
 
-const optionNames = ["name", "trainable", "dtype"] as const;
+const optionNames = layerOptionNames;
 
 /** Makes a layer that changes nothing. */
 export function identity(options: LayerOptions = {}): Layer {

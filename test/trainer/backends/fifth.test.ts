@@ -70,6 +70,24 @@ describe("a backend of one's own", () => {
   });
 });
 
+test("a backend of one's own is closed with the trainer, also before its first step and when a knob is refused", async () => {
+  let closed = 0;
+  registerBackend("closing", async () => ({
+    ...(await createFifth()),
+    knobs: { pace: { kind: "count", about: "how fast", default: 1 } },
+    close: () => {
+      closed++;
+      return Promise.resolve();
+    },
+  }));
+  const opened = trainer("closing");
+  await opened.backend();
+  await opened.close();
+  expect(closed).toBe(1);
+  await expect(openForTraining("closing", false, { pace: 0 })).rejects.toThrow(/pace/);
+  expect(closed).toBe(2);
+});
+
 describe("backends in one process", () => {
   test("train side by side, step by step in turn, each as if it were alone", async () => {
     const data = source(blobs(60, 20));
