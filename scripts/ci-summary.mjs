@@ -1,4 +1,4 @@
-// Adds up vitest's JSON reports and prints "N passed, N failed[, N skipped]" as the last line. Fails when anything failed or no test ran.
+// Names what failed in vitest's JSON reports and prints "N passed, N failed[, N skipped]" as the last line. Fails when anything failed or no test ran.
 import { existsSync, readFileSync } from "node:fs";
 
 let passed = 0;
@@ -19,6 +19,10 @@ for (const path of process.argv.slice(2)) {
     (file) => file.status === "failed" && file.assertionResults.length === 0,
   );
   failed += brokenFiles.length;
+  for (const { name, message } of brokenFiles) process.stdout.write(`failed: ${name}: ${message}\n`);
+  for (const { name, assertionResults } of report.testResults)
+    for (const test of assertionResults.filter(({ status }) => status === "failed"))
+      process.stdout.write(`failed: ${name}: ${test.fullName}: ${(test.failureMessages[0] ?? "").slice(0, 1000)}\n`);
 }
 process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}\n`);
 process.exit(failed === 0 && passed > 0 ? 0 : 1);

