@@ -14,13 +14,16 @@ import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fakeData, loader } from "kdata";
+import { normalize } from "kdata/transforms";
 import { writableFormatByName } from "kdata/writers";
+import { tfjsFolder } from "../scripts/tfjs.mjs";
 import { benchEnvironment, median, spread } from "./harness.mjs";
 
 const FLOATS = 32;
 const BATCH = 128;
 const IMAGE_SHAPE = [224, 224, 3];
 const IMAGE_BYTES = 224 * 224 * 3;
+const DIGIT_SHAPE = [28, 28, 1];
 /** Batches of one measurement of the main thread at least. */
 const LEAST_BATCHES = 24;
 /** What a measurement takes at least; the same in bench/peers/loader.py. */
@@ -35,7 +38,7 @@ const LOOK_MS = 1;
  *   `ratio` is how many times better ours is than the peer, or than a limit where there is no peer; `goal` is what it should reach,
  *   `floor` what it must not fall below.
  */
-export async function run({ quick = false, python } = {}) {
+export async function run({ quick = false, python, isSmoke = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
   const rounds = quick ? 1 : 3;
   const scale = quick ? 0.1 : 1;
@@ -58,6 +61,7 @@ export async function run({ quick = false, python } = {}) {
       await compare("NPY, rows of 128 B, shuffled", tiny, perWorkers(tiny), { rounds, python, goal: 20, floor: 12 }),
       await compareFake("no workers", 0, quick ? 512 : 2048, { rounds, python, goal: 2, floor: 1.2 }),
       await compareFake("two workers", 2, quick ? 512 : 2048, { rounds, python, goal: 2, floor: 1.2 }),
+      await compareDigits(folder, Math.ceil(60_000 * scale), { rounds, hasPeer: !isSmoke }),
       ...(await mainThread(images, rounds)),
     ];
   } finally {
@@ -70,6 +74,38 @@ function compareFake(which, workers, samples, settings) {
   const features = { x: { dtype: "float32", shape: IMAGE_SHAPE }, y: { dtype: "int32", shape: [], below: 10 } };
   const name = `random 224×224×3 floats in memory, batch ${BATCH}, ${which} / torch DataLoader`;
   return compare(name, fakeData({ samples, features }), [["randn", samples, workers]], { ...settings, workers });
+}
+
+/** Ours from files of bytes that become float32, tfjs-data from arrays of float32 in memory. */
+async function compareDigits(folder, samples, { rounds, hasPeer }) {
+  writeDigits(folder, samples);
+  const transforms = [normalize("x", { scale: 1 / 255 })];
+  const batches = await loader(join(folder, "digits.*.npy"), { batchSize: BATCH, shuffle: true, transforms });
+  const peer = hasPeer ? tfjsFolder() : undefined;
+  const [ours, theirs] = [[], []];
+  await samplesPerSecond(batches);
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await samplesPerSecond(batches));
+    if (peer !== undefined) theirs.push(...measureTfjs(peer, samples));
+  }
+  await batches.close();
+  return {
+    name: "batches of the shape of MNIST / tfjs-data",
+    ours: median(ours),
+    peer: median(theirs) ?? null,
+    unit: "samples/s",
+    ratio: peer === undefined ? null : median(ours) / median(theirs),
+    goal: 10,
+    floor: 5,
+    spread: spread(ours),
+    peerSpread: spread(theirs),
+  };
+}
+
+function measureTfjs(folder, samples) {
+  const script = fileURLToPath(new URL("peers/loader-tfjs.mjs", import.meta.url));
+  const args = [script, folder, String(samples), String(BATCH), "1"];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
 }
 
 /** Samples per second; of several peers the fastest. */
@@ -180,6 +216,17 @@ function writeNpy(folder, name, records, dtype, shape) {
   const features = { x: { dtype, shape, data } };
   return write("npy", join(folder, name), ".x.npy", records, (record) => {
     data.fill(record & 0xff);
+    return features;
+  });
+}
+
+function writeDigits(folder, records) {
+  const data = new Uint8Array(DIGIT_SHAPE.reduce((product, size) => product * size));
+  const label = new Int32Array(1);
+  const features = { x: { dtype: "uint8", shape: DIGIT_SHAPE, data }, y: { dtype: "int32", shape: [], data: label } };
+  write("npy", join(folder, "digits"), ".x.npy", records, (record) => {
+    data.fill(record & 0xff);
+    label[0] = record % 10;
     return features;
   });
 }

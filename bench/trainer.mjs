@@ -18,8 +18,10 @@ const WARM_STEPS = 3; // kernels are chosen and code is compiled by then
 const COMPARED_STEPS = 3; // later, rounding has grown
 const LOSS_TOLERANCE = 1e-3; // relative; Keras and torch place Adam's epsilon differently
 const TFJS_STEPS = 4; // one takes a fifth of a second
-const LARGE_STEPS = 2;
+const LARGE_WARM_STEPS = 2; // memory has grown to its size by then
+const LARGE_STEPS = 3;
 const FIRST_STEP_LIMIT_MS = 500;
+const LARGE_PEERS = ["torch", "keras-jax"];
 const PYTHON_PEERS = ["torch", "torch compiled", "keras-jax", "keras-torch"];
 
 /** Measures every row, in milliseconds a step; `ratio` is the peer's time over ours. */
@@ -42,7 +44,7 @@ export async function run({ quick = false, python, isSmoke = false, only } = {})
   }
   if (only === undefined || only === "first") rows.push(firstStep(isSmoke ? 1 : rounds));
   const large = models.find(({ isLarge }) => isLarge);
-  if (only === large.name || (only === undefined && !quick)) rows.push(await largeRow(large, python));
+  if (only === large.name || (only === undefined && !quick)) rows.push(...(await largeRows(large, python)));
   return rows;
 }
 
@@ -71,9 +73,13 @@ async function rowsOf(model, peers, { rounds, steps, folder }) {
   }
 }
 
-/** Lets a peer make a model and its first steps; says whether it could. Other losses than ours would be another model. */
+/** Lets a peer make a model and its first steps; says whether it could. */
 async function isReady(peer, request, losses) {
-  const answer = await peer.ask(request);
+  return isSame(peer, request, await peer.ask(request), losses);
+}
+
+/** Other losses than ours would be another model. */
+function isSame(peer, request, answer, losses) {
   if (answer.missing !== undefined) {
     process.stderr.write(`${request.model.kind}, ${peer.name}: not measured, ${answer.missing}\n`);
     return false;
@@ -120,30 +126,38 @@ function firstStep(rounds) {
   };
 }
 
-/** The whole ViT-Base in a process of its own, and then in torch's: both at once would not fit. */
-async function largeRow(model, python) {
-  const ours = inOwnProcess(model.name, 1 + LARGE_STEPS);
-  const [own, peer] = [ours, python && (await largePeer(model, python))].map(
-    (result) => result && { time: median(result.times.slice(1)), peak: `${(result.peakMib / 1024).toFixed(1)} GiB` },
-  );
-  const memory = [`${own.peak} of memory at most`, ...(peer ? [`torch ${peer.peak}`] : [])].join(", ");
-  process.stderr.write(`${model.title}: ${memory}\n`);
-  const name = `${model.title} / torch`;
-  return { name, ours: own.time, peer: peer?.time, unit: "ms/step", ratio: peer && peer.time / own.time };
-}
-
-async function largePeer(model, python) {
+/** The whole ViT-Base in a process of its own, and then in each peer's: two at once would not fit. */
+async function largeRows(model, python) {
   const folder = mkdtempSync(join(tmpdir(), "kdata-bench-"));
-  const peer = pythonPeer(python, "torch");
   try {
     const weights = join(folder, "weights.safetensors");
-    inOwnProcess(model.name, 0, weights);
-    const answer = await peer.ask({ model: model.spec, weights, steps: 1 + LARGE_STEPS });
-    return answer.missing === undefined ? answer : undefined;
+    const own = inOwnProcess(model.name, LARGE_WARM_STEPS + LARGE_STEPS, weights);
+    const rows = [];
+    for (const way of python ? LARGE_PEERS : [undefined]) {
+      const peer = way && (await largePeer(model, pythonPeer(python, way), weights, own));
+      rows.push(largeRow(`${model.title} / ${way ?? "torch"}`, own, peer));
+    }
+    return rows;
   } finally {
-    peer.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function largePeer({ spec }, peer, weights, own) {
+  try {
+    const request = { model: spec, weights, steps: LARGE_WARM_STEPS + LARGE_STEPS };
+    const answer = await peer.ask(request);
+    return isSame(peer, request, answer, own.losses) ? answer : undefined;
+  } finally {
+    peer.close();
+  }
+}
+
+function largeRow(name, ...sides) {
+  const [ours, peer] = sides.map((side) => side && median(side.times.slice(LARGE_WARM_STEPS)));
+  const [own, its] = sides.map((side) => side && `${(side.peakMib / 1024).toFixed(1)} GiB`);
+  process.stderr.write(`${name}: ${own} of memory at most${its ? `, to ${its}` : ""}\n`);
+  return { name, ours, peer, unit: "ms/step", ratio: peer && peer / ours };
 }
 
 function inOwnProcess(name, steps, weights) {
@@ -244,7 +258,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [name, steps, weights] = process.argv.slice(2);
   const own = ownSteps(models.find((each) => each.name === name));
   if (weights) await own.save(weights);
-  const { times } = Number(steps) > 0 ? await own.steps(Number(steps)) : { times: [] };
+  const { times, losses } = await own.steps(Number(steps));
   await own.close();
-  console.log(JSON.stringify({ times, peakMib: process.resourceUsage().maxRSS / 1024 }));
+  console.log(JSON.stringify({ times, losses, peakMib: process.resourceUsage().maxRSS / 1024 }));
 }

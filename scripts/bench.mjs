@@ -14,7 +14,7 @@ import { peerPython } from "./python.mjs";
 
 const AREAS = ["formats", "images", "loader", "trainer", "convert", "scaling"];
 /** What shows in seconds that an area runs. */
-const SMOKE = { formats: { only: "smallExamples" }, loader: {}, trainer: { isSmoke: true } };
+const SMOKE = { formats: { only: "smallExamples" }, loader: { isSmoke: true }, trainer: { isSmoke: true } };
 /** Modules beside bench/<area>.mjs whose rows belong to the area, where they are there. */
 const MORE = { loader: ["scale"], trainer: ["overlap"] };
 /** What another area measures. */
